@@ -1,0 +1,27 @@
+/*
+ * front_door: accepts connections on the one public port, looks at the head of each (MSG_PEEK,
+ * bounded in time and size) and hands it over: a good WebSocket upgrade to the stream loop, all
+ * else to the HTTP server. A first request that asks for SSE goes to the HTTP server's `streams`
+ * side. Its own thread, so that probes are never behind a fan-out.
+ */
+#ifndef GATEWAY_PROTOCOLS_FRONT_DOOR_H
+#define GATEWAY_PROTOCOLS_FRONT_DOOR_H
+
+#include "base/settings.h"
+#include "gateway/counters.h"
+
+struct front_door;
+struct http_server;
+struct stream_loop;
+
+/* Binds gateway.listen and starts the thread. Errors: NHUB_ESYS (errno EADDRINUSE …), NHUB_EINVAL.
+ */
+NHUB_MUST_USE nhub_err front_door_create(struct front_door **out, const struct settings *settings,
+                                         struct gateway_counters *counters,
+                                         struct http_server *http, struct stream_loop *streams);
+uint16_t front_door_port(const struct front_door *door);
+int64_t front_door_heartbeat_age_ms(const struct front_door *door);
+void front_door_destroy(struct front_door **door_p); /* closes the listener and undecided
+                                                        connections, ends the thread */
+
+#endif

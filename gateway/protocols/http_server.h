@@ -1,0 +1,31 @@
+/*
+ * http_server: libmicrohttpd's room: two daemons (requests, streams), each with epoll and its own
+ * thread, that take connections from the front door. Routes live in http_routes.*; this module
+ * knows HTTP, not events.
+ *
+ * Threads: libmicrohttpd's. http_server_take() from the front door.
+ */
+#ifndef GATEWAY_PROTOCOLS_HTTP_SERVER_H
+#define GATEWAY_PROTOCOLS_HTTP_SERVER_H
+
+#include "base/settings.h"
+#include "gateway/counters.h"
+
+#include <sys/socket.h>
+
+struct http_server;
+struct gateway; /* everything a route needs: gateway.h */
+
+NHUB_MUST_USE nhub_err http_server_create(struct http_server **out, struct gateway *gateway);
+/* A connection whose head is unread; sse: its first request asks for an event stream. Takes the
+ * descriptor in every case. */
+void http_server_take(struct http_server *server, int fd, const struct sockaddr *peer,
+                      socklen_t peer_len, bool sse);
+/* No new waits; answers or expires all waiting requests. Streams are ended by stream_loop_stop().
+ */
+void http_server_finish(struct http_server *server);
+void http_server_destroy(
+    struct http_server **server_p); /* waits until no connection is suspended, then stops */
+int64_t http_server_heartbeat_age_ms(struct http_server *server);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * request: the requests and answers between a client and the hub's ROUTER, as values (frames:
+ * PROTOCOL.md).
+ *
+ * Built and read with jansson: this is the path of requests, not of events; events travel as frames
+ * of their own. Threads: any; pure functions.
+ */
+#ifndef NHUB_WIRE_REQUEST_H
+#define NHUB_WIRE_REQUEST_H
+
+#include "base/buf.h"
+#include "wire/position.h"
+
+#include <jansson.h>
+
+#define REQUEST_PROTOCOL_VERSION 1
+
+enum message_type {
+    MESSAGE_REQ,
+    MESSAGE_REQ_NO_REPLY,
+    MESSAGE_RESPONSE,
+    MESSAGE_NOTIF,
+    MESSAGE_HB,
+    MESSAGE_UNKNOWN
+};
+enum message_type message_type_parse(const void *bytes, size_t len);
+const char *message_type_name(enum message_type type); /* "REQ" … */
+
+enum request_action {
+    ACTION_HEALTH,
+    ACTION_INFO,
+    ACTION_TERMINATE,
+    ACTION_PUBLISH,
+    ACTION_POSITION,
+    ACTION_HISTORY,
+    ACTION_COUNT,
+    ACTION_STATS,
+    ACTION_UNKNOWN /* the name is in request.action_name */
+};
+
+struct request_pattern {
+    const char *text; /* inside the request's json */
+    size_t len;
+};
+
+struct request {
+    json_t *json; /* owned */
+    enum request_action action;
+    const char *action_name; /* inside json */
+    json_t *request_id;      /* borrowed, NULL = none; any JSON value is copied back */
+    /* publish */
+    int durability;    /* enum durability; DURABILITY_DEFAULT when not given */
+    bool atomic;       /* all or nothing (default true); false: each event for itself */
+    bool batched_acks; /* "acks":"batched" */
+    /* history, count */
+    struct since since;               /* history: "since"; position with "since": resolve it */
+    uint64_t limit;                   /* history: 0 = default */
+    struct position from, to;         /* count: (from.seq, to.seq] in from.epoch */
+    struct request_pattern *patterns; /* history: patterns; count: prefixes; owned */
+    size_t pattern_count;
+};
+
+/* Reads the JSON frame of a request. On NHUB_EPROTO *error_text is the word-for-word answer of the
+ * original where it has one ("Invalid JSON format", "Missing required field: action") or a clear
+ * one of ours; a request whose action is unknown is not an error here. *out is to be freed in every
+ * case. */
+NHUB_MUST_USE nhub_err request_parse(const char *text, size_t len, struct request *out,
+                                     struct buf *error_text);
+void request_free(struct request *r);
+
+/* Writers of requests, used by libnotifyhub and the gateway. request_id: a number that the answer
+ * brings back. */
+void request_write_simple(struct buf *out, const char *action, uint64_t request_id);
+void request_write_publish(struct buf *out, uint64_t request_id, int durability, bool atomic);
+void request_write_history(struct buf *out, uint64_t request_id, const char *since_text,
+                           const char *const *patterns, size_t count, uint64_t limit);
+void request_write_count(struct buf *out, uint64_t request_id, const struct position *from,
+                         uint64_t to_seq, const char *const *prefixes, size_t count);
+
+const char *durability_name(int durability); /* "memory", "journaled", "synced" */
+NHUB_MUST_USE nhub_err durability_parse(const char *text, int *out); /* Errors: NHUB_EINVAL */
+
+#endif
