@@ -24,10 +24,13 @@ NHUB_MUST_USE nhub_err map_put(struct map *m, const void *key, size_t len, void 
                                void **out_old);
 void *map_remove(struct map *m, const void *key, size_t len); /* the value, NULL when absent */
 
+/* Start with {0}; both members belong to the map. */
 struct map_iter {
-    size_t slot; /* start with {0} */
+    size_t slot;
+    size_t origin;
 };
-/* The next entry: its value, and its key if out_key is not NULL; NULL at the end. */
+/* The next entry: its value, and its key if out_key is not NULL (out_len then too, and the key
+ * lives until it is removed); NULL at the end. */
 void *map_next(const struct map *m, struct map_iter *it, const char **out_key, size_t *out_len);
 size_t map_memory(const struct map *m); /* bytes that the table and its keys take */
 
