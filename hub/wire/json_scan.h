@@ -7,7 +7,8 @@
  * overlong forms, no surrogates, nothing above U+10FFFF). Numbers of any size pass. Python's bare
  * NaN, Infinity and -Infinity pass where `allow_nonfinite` is set, and are reported. Nesting is
  * limited to JSON_SCAN_MAX_DEPTH. Of a repeated key the last one counts, as in Python. Keys written
- * with escapes are recognised.
+ * with escapes are recognised. Lone surrogates in escapes (\ud800) pass, as Python writes them.
+ * After a failure the result spans have no meaning.
  *
  * Threads: any; pure functions.
  */
@@ -54,9 +55,12 @@ struct json_key {
     }
 
 struct json_report {
-    const char *error;   /* static text, NULL when the text is valid */
-    size_t error_offset; /* byte where it was noticed */
-    size_t unknown;      /* top-level members that are not in keys */
+    const char *error;       /* static text, NULL when the text is valid */
+    size_t error_offset;     /* byte where it was noticed */
+    size_t unknown;          /* top-level members that are not in keys */
+    bool not_object;         /* json_scan_object: the text is valid JSON, but no object */
+    bool has_nonfinite;      /* a NaN, Infinity or -Infinity anywhere, unknown members included */
+    size_t nonfinite_offset; /* of the first one */
 };
 
 /* Called for each unknown top-level member, may be NULL. name: the decoded key is not given, but
@@ -86,13 +90,22 @@ NHUB_MUST_USE nhub_err json_scan_element(const char *text, size_t len, size_t *p
                                          const struct json_scan_options *options,
                                          struct json_span *out, struct json_report *report);
 
+/* The members of an object in the same way; *name is the key's raw span. Repeated keys come
+ * repeatedly. */
+NHUB_MUST_USE nhub_err json_scan_member(const char *text, size_t len, size_t *pos,
+                                        const struct json_scan_options *options,
+                                        struct json_span *name, struct json_span *value,
+                                        struct json_report *report);
+
 /* Decodes a string span (escapes, surrogate pairs; a lone surrogate becomes U+FFFD) into out;
  * *out_len = bytes written. Errors: NHUB_ETOOBIG when cap is not enough; NHUB_EINVAL when it is no
  * string. */
 NHUB_MUST_USE nhub_err json_decode_string(const struct json_span *span, char *out, size_t cap,
                                           size_t *out_len);
-/* The number as a double / as an unsigned integer. Errors: NHUB_EINVAL (kind), NHUB_ETOOBIG
- * (range). */
+/* True when a string span has an escape of half a surrogate pair: no Unicode text. */
+bool json_has_lone_surrogate(const struct json_span *span);
+/* The number as a double / as an unsigned integer. Errors: NHUB_EINVAL no number, or for u64 one
+ * with fraction or exponent; NHUB_ETOOBIG out of range, or a double of more than 1023 bytes. */
 NHUB_MUST_USE nhub_err json_span_double(const struct json_span *span, double *out);
 NHUB_MUST_USE nhub_err json_span_u64(const struct json_span *span, uint64_t *out);
 

@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "wire/position.h"
 
-#include <jansson.h>
+/* jansson.h and json_scan.h name their kinds alike (JSON_STRING …): no file includes both. */
+typedef struct json_t json_t;
 
 #define REQUEST_PROTOCOL_VERSION 1
 
