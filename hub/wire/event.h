@@ -46,29 +46,30 @@ enum event_reason {
     EVENT_NOT_OBJECT,    /* "not_an_object" */
     EVENT_MISSING_FIELD, /* "missing_field" */
     EVENT_WRONG_TYPE,    /* "wrong_type": a field of the wrong JSON type */
-    EVENT_BAD_VALUE, /* "bad_value": empty or too long event_type, control characters in it, unknown
-                        kind, id too long */
+    EVENT_BAD_VALUE,     /* "bad_value": empty or too long event_type, control characters or half a
+                            surrogate pair in it; unknown kind; id empty, too long or half a pair */
     EVENT_RESERVED_TYPE, /* "reserved_type": begins with hub. or is the statistics event */
     EVENT_NONFINITE,     /* "nonfinite_number": NaN or Infinity at a door that speaks strict JSON */
     EVENT_TOO_BIG,       /* "too_big": set by the callers, who know the limit */
     EVENT_REASONS
 };
-const char *event_reason_code(enum event_reason reason);
+const char *event_reason_code(enum event_reason reason); /* "ok" for EVENT_OK */
+const char *event_field_name(enum event_field field);    /* "event_type" … */
 
 struct event {
     struct json_span field[EVENT_FIELDS]; /* null counts as absent except for data */
     char type[EVENT_TYPE_MAX + 1];        /* decoded, NUL behind it for convenience */
     size_t type_len;
     bool has_nonfinite; /* in data: needs a second rendering for strict readers */
-    bool has_newline;
-    size_t ignored; /* unknown top-level members */
+    bool has_newline;   /* CR, LF or TAB outside strings in data or metadata */
+    size_t ignored;     /* unknown top-level members */
 };
 
 struct event_error {
     enum event_reason reason;
     const char *detail; /* static text for the sender, "member \"data\" is missing" … */
     const char *field;  /* name of the field, or NULL */
-    size_t offset;      /* for EVENT_BAD_JSON */
+    size_t offset;      /* for EVENT_BAD_JSON and EVENT_NONFINITE; 0 else */
 };
 
 /* Parses a publisher's event. stats_event: the type that only the hub may use, or NULL.
@@ -76,8 +77,13 @@ struct event_error {
 NHUB_MUST_USE nhub_err event_parse(const char *text, size_t len, enum event_door door,
                                    const char *stats_event, json_unknown_fn *unknown, void *context,
                                    struct event *out, struct event_error *error);
+/* Parses a line as event_render() writes it with a position: like EVENT_DOOR_ZEROMQ, reserved types
+ * included; seq and epoch are required and read into *position (may be NULL). Errors: NHUB_EPROTO.
+ */
+NHUB_MUST_USE nhub_err event_parse_numbered(const char *line, size_t len, struct event *out,
+                                            struct position *position);
 /* A string field's decoded value (source_service, correlation_id, id, kind …) into out.
- * Errors: NHUB_ENOTFOUND absent; NHUB_ETOOBIG. */
+ * Errors: NHUB_ENOTFOUND absent; NHUB_EINVAL no string field; NHUB_ETOOBIG. */
 NHUB_MUST_USE nhub_err event_string(const struct event *e, enum event_field field, char *out,
                                     size_t cap, size_t *out_len);
 
@@ -88,8 +94,9 @@ struct event_fill {
     const char *correlation_id; /* 36 characters for a missing one */
     const char
         *id; /* JSON text with quotes used when the event has no id (Idempotency-Key), or NULL */
-    const char *extra_metadata; /* JSON object text merged behind the publisher's metadata
-                                   (traceparent), or NULL */
+    const char
+        *extra_metadata; /* JSON object of strings merged behind the publisher's metadata
+                            (traceparent), or NULL; of a key in both the publisher's counts */
 };
 /* Room that event_render() needs at most. */
 size_t event_render_max(const struct event *e, const struct event_fill *fill, size_t text_len);
