@@ -75,11 +75,10 @@ size_t zframe_size(const struct zframe *f);
 bool zframe_more(const struct zframe *f); /* another frame of the same message follows */
 const char *zframe_property(struct zframe *f,
                             const char *name); /* "Peer-Address"; NULL when unknown */
-/* An address that stays valid while f (or a frame it was moved to) lives; the bytes may be shared.
+/* `to` becomes a second owner of from's bytes; both are initialised, what `to` held is closed.
+ * Short frames (about 33 bytes) live inside struct zframe itself and are copied. Errors: NHUB_ESYS.
  */
-NHUB_MUST_USE nhub_err zframe_share(
-    struct zframe *to,
-    struct zframe *from); /* `to` becomes a second owner of from's bytes; both initialised */
+NHUB_MUST_USE nhub_err zframe_share(struct zframe *to, struct zframe *from);
 
 /* Receives one frame without waiting, into an initialised frame. Errors: NHUB_EAGAIN, NHUB_ECLOSED
  * (context ends), NHUB_ESYS. */
@@ -104,8 +103,8 @@ struct zpoll_item {
 NHUB_MUST_USE nhub_err zpoll_wait(struct zpoll_item *items, size_t count, int timeout_ms,
                                   size_t *out_ready);
 
-/* Connection events of a socket, for "connected", "disconnected", "handshake failed". One monitor a
- * socket. */
+/* Connection events of a socket: connected means that ZeroMQ's handshake is done, other a handshake
+ * that failed. One monitor a socket; destroy *out_events as any socket. */
 enum zmonitor_event { ZMONITOR_CONNECTED, ZMONITOR_DISCONNECTED, ZMONITOR_OTHER };
 NHUB_MUST_USE nhub_err zsock_monitor(struct zsock *s, struct zctx *ctx, struct zsock **out_events);
 NHUB_MUST_USE nhub_err zmonitor_next(struct zsock *events,

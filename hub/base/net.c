@@ -1,0 +1,227 @@
+/* net: addresses as people write them, and listening sockets. */
+#include "base/net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static bool parse_port(const char *text, uint16_t *out)
+{
+    unsigned long port = 0;
+    size_t n = 0;
+
+    for (; text[n] >= '0' && text[n] <= '9' && n < 5; n++) {
+        port = port * 10 + (unsigned long)(text[n] - '0');
+    }
+    if (n == 0 || text[n] != '\0' || port > 65535) {
+        return false;
+    }
+    *out = (uint16_t)port;
+    return true;
+}
+
+/* A host of printable characters; colons only between brackets, where an IPv6 address stands. */
+static bool is_host(const char *host, size_t len, bool in_brackets)
+{
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)host[i];
+
+        if (c <= 0x20 || c >= 0x7f || strchr("[]/\"'", c) || (c == ':' && !in_brackets)) {
+            return false;
+        }
+    }
+    return !in_brackets || len > 0;
+}
+
+nhub_err net_parse_address(const char *text, struct net_address *out)
+{
+    struct net_address address = {0};
+    const char *colon = strrchr(text, ':');
+    const char *host = text;
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    const bool in_brackets = text[0] == '[';
+
+    if (in_brackets) {
+        if (len < 2 || text[len - 1] != ']') {
+            return NHUB_EINVAL;
+        }
+        host++;
+        len -= 2;
+    }
+    if (len >= sizeof address.host || !is_host(host, len, in_brackets) ||
+        !parse_port(colon ? colon + 1 : text, &address.port)) {
+        return NHUB_EINVAL;
+    }
+    memcpy(address.host, host, len);
+    *out = address;
+    return NHUB_OK;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof addr;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0) {
+        return 0;
+    }
+    if (addr.ss_family == AF_INET6) {
+        memcpy(&in6, &addr, sizeof in6);
+        return ntohs(in6.sin6_port);
+    }
+    memcpy(&in, &addr, sizeof in);
+    return ntohs(in.sin_port);
+}
+
+/* One attempt at one address; -1 with errno on failure. */
+static int listen_on(const struct addrinfo *info, int backlog)
+{
+    const int on = 1;
+    const int off = 0;
+    const int fd =
+        socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, info->ai_protocol);
+
+    if (fd < 0) {
+        return -1;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (info->ai_family == AF_INET6) {
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    }
+    if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, backlog) != 0) {
+        const int saved_errno = errno;
+
+        (void)close(fd);
+        errno = saved_errno;
+        return -1;
+    }
+    return fd;
+}
+
+static int listen_on_first(const struct net_address *address, int family, int backlog,
+                           bool *out_resolved)
+{
+    const bool is_any = address->host[0] == '\0' || strcmp(address->host, "*") == 0;
+    const struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    char port[8];
+    int fd = -1;
+    int saved_errno = 0;
+
+    (void)snprintf(port, sizeof port, "%u", (unsigned)address->port);
+    *out_resolved = getaddrinfo(is_any ? NULL : address->host, port, &hints, &list) == 0;
+    if (!*out_resolved) {
+        return -1;
+    }
+    for (const struct addrinfo *info = list; info && fd < 0; info = info->ai_next) {
+        fd = listen_on(info, backlog);
+        saved_errno = errno;
+    }
+    freeaddrinfo(list);
+    errno = saved_errno;
+    return fd;
+}
+
+nhub_err net_listen(const struct net_address *address, int backlog, int *out_fd, uint16_t *out_port)
+{
+    const bool is_any = address->host[0] == '\0' || strcmp(address->host, "*") == 0;
+    bool is_resolved = false;
+    int fd = listen_on_first(address, is_any ? AF_INET6 : AF_UNSPEC, backlog, &is_resolved);
+
+    /* A machine without IPv6 cannot make the socket that takes both kinds. */
+    if (fd < 0 && is_any && (!is_resolved || errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+        fd = listen_on_first(address, AF_INET, backlog, &is_resolved);
+    }
+    if (!is_resolved) {
+        return NHUB_EINVAL;
+    }
+    if (fd < 0) {
+        return NHUB_ESYS;
+    }
+    *out_fd = fd;
+    *out_port = bound_port(fd);
+    return NHUB_OK;
+}
+
+void net_format_peer(const struct sockaddr *addr, socklen_t len, char *out, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    struct sockaddr_in in = {0};
+    struct sockaddr_in6 in6 = {0};
+
+    if (addr && addr->sa_family == AF_INET && len >= sizeof in) {
+        memcpy(&in, addr, sizeof in);
+        (void)inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
+        (void)snprintf(out, size, "%s:%u", host, (unsigned)ntohs(in.sin_port));
+    } else if (addr && addr->sa_family == AF_INET6 && len >= sizeof in6) {
+        memcpy(&in6, addr, sizeof in6);
+        if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
+            (void)inet_ntop(AF_INET, in6.sin6_addr.s6_addr + 12, host, sizeof host);
+            (void)snprintf(out, size, "%s:%u", host, (unsigned)ntohs(in6.sin6_port));
+        } else {
+            (void)inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
+            (void)snprintf(out, size, "[%s]:%u", host, (unsigned)ntohs(in6.sin6_port));
+        }
+    } else {
+        (void)snprintf(out, size, "%s", addr && addr->sa_family == AF_UNIX ? "unix" : "unknown");
+    }
+}
+
+bool net_is_loopback(const char *host_or_ip)
+{
+    char host[INET6_ADDRSTRLEN];
+    size_t len = strlen(host_or_ip);
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (strcasecmp(host_or_ip, "localhost") == 0) {
+        return true;
+    }
+    if (len >= 2 && host_or_ip[0] == '[' && host_or_ip[len - 1] == ']') {
+        host_or_ip++;
+        len -= 2;
+    }
+    if (len >= sizeof host) {
+        return false;
+    }
+    memcpy(host, host_or_ip, len);
+    host[len] = '\0';
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    }
+    if (inet_pton(AF_INET6, host, &v6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+    }
+    return false;
+}
+
+size_t net_raise_fd_limit(size_t wanted)
+{
+    struct rlimit limit = {0};
+    rlim_t target = (rlim_t)wanted;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 0;
+    }
+    if (limit.rlim_max != RLIM_INFINITY && target > limit.rlim_max) {
+        target = limit.rlim_max;
+    }
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < target) {
+        const rlim_t before = limit.rlim_cur;
+
+        limit.rlim_cur = target;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            limit.rlim_cur = before;
+        }
+    }
+    return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
