@@ -1,0 +1,30 @@
+"""waiting: deadlines for tests. Nothing here sleeps for a fixed time: a condition is looked at often, until a deadline.
+
+Sanitizers and valgrind make programs many times slower; NHUB_TEST_TIMEOUT_FACTOR stretches every deadline.
+"""
+import os
+import time
+
+FACTOR = float(os.environ.get("NHUB_TEST_TIMEOUT_FACTOR", "1"))
+
+
+def seconds(value):
+    """A time limit of `value` seconds on an ordinary build, stretched for the slow ones."""
+    return value * FACTOR
+
+
+def wait_until(predicate, limit=10.0, what=None, poll=0.01):
+    """Calls predicate() until it returns something true, and returns that.
+
+    Fails with AssertionError after `limit` (stretched) seconds. `what` says what was waited for: a text, or a function
+    that is called at the end, so that the message can show the state of that moment.
+    """
+    end = time.monotonic() + seconds(limit)
+    while True:
+        result = predicate()
+        if result:
+            return result
+        if time.monotonic() >= end:
+            text = what() if callable(what) else what
+            raise AssertionError(f"not within {seconds(limit):.1f} s: {text or predicate}")
+        time.sleep(poll)
