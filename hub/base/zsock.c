@@ -173,6 +173,11 @@ nhub_err zsock_create(struct zsock **out, struct zctx *ctx, enum zsock_type type
     return NHUB_OK;
 }
 
+void zsock_set_linger(struct zsock *s, int linger_ms)
+{
+    (void)set_int(s, ZMQ_LINGER, linger_ms);
+}
+
 void zsock_destroy(struct zsock **s_p)
 {
     struct zsock *s = *s_p;
@@ -327,6 +332,12 @@ nhub_err zframe_init_copy(struct zframe *f, const void *bytes, size_t len)
         memcpy(zframe_data(f), bytes, len);
     }
     return NHUB_OK;
+}
+
+nhub_err zframe_init_foreign(struct zframe *f, void *bytes, size_t len,
+                             void (*give_back)(void *bytes, void *hint), void *hint)
+{
+    return zmq_msg_init_data(msg(f), bytes, len, give_back, hint) == 0 ? NHUB_OK : NHUB_ENOMEM;
 }
 
 void zframe_close(struct zframe *f)

@@ -51,6 +51,8 @@ void zctx_destroy(struct zctx **ctx_p); /* waits for all sockets to be closed */
 
 NHUB_MUST_USE nhub_err zsock_create(struct zsock **out, struct zctx *ctx, enum zsock_type type,
                                     const struct zsock_options *options);
+/* Changes linger_ms for the destroy to come. */
+void zsock_set_linger(struct zsock *s, int linger_ms);
 void zsock_destroy(struct zsock **s_p);
 /* host: an address, an interface, or "*". *out_port (may be NULL): the port really bound. Errors:
  * NHUB_ESYS (errno EADDRINUSE …). */
@@ -69,6 +71,10 @@ bool zsock_writable(struct zsock *s);
 void zframe_init(struct zframe *f);                                    /* empty */
 NHUB_MUST_USE nhub_err zframe_init_size(struct zframe *f, size_t len); /* uninitialised bytes */
 NHUB_MUST_USE nhub_err zframe_init_copy(struct zframe *f, const void *bytes, size_t len);
+/* A frame over the caller's memory, which is lent until give_back(bytes, hint) is called: once, in
+ * any thread, when the bytes were written to the network or dropped. Errors: NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err zframe_init_foreign(struct zframe *f, void *bytes, size_t len,
+                                           void (*give_back)(void *bytes, void *hint), void *hint);
 void zframe_close(struct zframe *f);
 void *zframe_data(struct zframe *f);
 size_t zframe_size(const struct zframe *f);
