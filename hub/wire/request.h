@@ -15,6 +15,10 @@
 typedef struct json_t json_t;
 
 #define REQUEST_PROTOCOL_VERSION 1
+#define REQUEST_TEXT_MAX         (1024 * 1024) /* bytes of the JSON frame */
+#define REQUEST_ID_MAX           256           /* bytes of request_id as JSON text */
+#define REQUEST_PATTERNS_MAX     1024
+#define REQUEST_LIMIT_MAX        10000 /* events of a history page; larger limits are cut to it */
 
 enum message_type {
     MESSAGE_REQ,
@@ -47,8 +51,10 @@ struct request_pattern {
 struct request {
     json_t *json; /* owned */
     enum request_action action;
-    const char *action_name; /* inside json */
+    const char *action_name; /* inside json; the JSON text of one that is no string */
     json_t *request_id;      /* borrowed, NULL = none; any JSON value is copied back */
+    const char *error_code;  /* after NHUB_EPROTO: the stable word beside *error_text, static; NULL
+                                for the original's own errors, which have none */
     /* publish */
     int durability;    /* enum durability; DURABILITY_DEFAULT when not given */
     bool atomic;       /* all or nothing (default true); false: each event for itself */
@@ -64,7 +70,8 @@ struct request {
 /* Reads the JSON frame of a request. On NHUB_EPROTO *error_text is the word-for-word answer of the
  * original where it has one ("Invalid JSON format", "Missing required field: action") or a clear
  * one of ours; a request whose action is unknown is not an error here. *out is to be freed in every
- * case. */
+ * case; its request_id is set whenever it could be read. Errors: NHUB_EPROTO, NHUB_ENOMEM, both
+ * with *error_text, which the caller initialises. */
 NHUB_MUST_USE nhub_err request_parse(const char *text, size_t len, struct request *out,
                                      struct buf *error_text);
 void request_free(struct request *r);
@@ -78,7 +85,7 @@ void request_write_history(struct buf *out, uint64_t request_id, const char *sin
 void request_write_count(struct buf *out, uint64_t request_id, const struct position *from,
                          uint64_t to_seq, const char *const *prefixes, size_t count);
 
-const char *durability_name(int durability); /* "memory", "journaled", "synced" */
+const char *durability_name(int durability); /* "memory", "journaled", "synced"; else "default" */
 NHUB_MUST_USE nhub_err durability_parse(const char *text, int *out); /* Errors: NHUB_EINVAL */
 
 #endif
