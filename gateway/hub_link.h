@@ -58,6 +58,11 @@ struct publish_job {
     char code[32]; /* REFUSED */
     char error[160];
     size_t index, offset;
+    struct { /* the link's own, whatever the maker leaves in it */
+        size_t bytes;
+        bool was_sent; /* it went out at least once, in sent_epoch: no answer means unknown */
+        char sent_epoch[EPOCH_LEN + 1];
+    } link;
 };
 void hub_link_publish(struct hub_link *link, struct publish_job *job);
 

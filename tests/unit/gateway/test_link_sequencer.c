@@ -1,0 +1,809 @@
+/*
+ * What the sequencer promises, first case by case, then against thousands of random histories of
+ * losses, repeats, shuffles, lost connections, new epochs and failed refills.
+ */
+#include "gateway/link_sequencer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define EPOCH_A "aaaaaaaa"
+#define EPOCH_B "bbbbbbbb"
+
+struct fixture {
+    struct gateway_counters counters;
+    struct link_sequencer *s;
+    int64_t now_ms;
+    char log[8192]; /* what was told, in words: "e5 b3 g5-7:retention up7 down" */
+};
+
+static void start_with(struct fixture *f, uint64_t backfill, size_t max_held)
+{
+    const struct link_sequencer_options options = {.backfill_events = backfill,
+                                                   .max_held_bytes = max_held,
+                                                   .wait_ms = 2000,
+                                                   .counters = &f->counters};
+
+    memset(f, 0, sizeof *f);
+    f->now_ms = 1000;
+    assert_int_equal(link_sequencer_create(&f->s, &options), NHUB_OK);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = malloc(sizeof *f);
+
+    start_with(f, 100, 1 << 20);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    link_sequencer_destroy(&f->s);
+    free(f);
+    return 0;
+}
+
+static struct feed_event *make(const char *epoch, uint64_t seq)
+{
+    struct feed_event *event = NULL;
+    struct position position = {.seq = seq};
+
+    memcpy(position.epoch, epoch, sizeof position.epoch);
+    assert_int_equal(feed_event_create(&event, &position, "t", 1, "0123456789", 10), NHUB_OK);
+    return event;
+}
+
+static void arrive(struct fixture *f, const char *epoch, uint64_t seq)
+{
+    struct feed_event *event = make(epoch, seq);
+
+    link_sequencer_event(f->s, &event, f->now_ms);
+    assert_null(event);
+}
+
+static struct link_head head_of(const char *epoch, uint64_t seq, uint64_t oldest)
+{
+    struct link_head head = {.seq = seq, .oldest = oldest};
+
+    memcpy(head.epoch, epoch, sizeof head.epoch);
+    return head;
+}
+
+static void head(struct fixture *f, const char *epoch, uint64_t seq, uint64_t oldest)
+{
+    const struct link_head h = head_of(epoch, seq, oldest);
+
+    link_sequencer_head(f->s, &h, f->now_ms);
+}
+
+/* A page with the events from … to, that covers everything up to `covers`. */
+static struct link_page page_of(const char *epoch, uint64_t covers, uint64_t seq)
+{
+    struct link_page page = {.seq = seq};
+
+    memcpy(page.epoch, epoch, sizeof page.epoch);
+    memcpy(page.next.epoch, epoch, sizeof page.next.epoch);
+    page.next.seq = covers;
+    return page;
+}
+
+static void page(struct fixture *f, const char *epoch, uint64_t from, uint64_t to, uint64_t covers,
+                 uint64_t seq)
+{
+    const struct link_page p = page_of(epoch, covers, seq);
+    struct feed_event *events[64];
+    size_t count = 0;
+
+    for (uint64_t i = from; i <= to; i++) {
+        events[count++] = make(epoch, i);
+    }
+    link_sequencer_page(f->s, &p, events, count, f->now_ms);
+}
+
+static void expect_wish(struct fixture *f, uint64_t since, uint64_t limit)
+{
+    struct position position;
+    uint64_t wanted = 0;
+
+    assert_true(link_sequencer_wants_page(f->s, f->now_ms, &position, &wanted));
+    assert_int_equal(position.seq, since);
+    assert_int_equal(wanted, limit);
+}
+
+static void expect_no_wish(struct fixture *f)
+{
+    struct position position;
+    uint64_t wanted = 0;
+
+    assert_false(link_sequencer_wants_page(f->s, f->now_ms, &position, &wanted));
+}
+
+static void add_word(struct fixture *f, const struct feed_item *item)
+{
+    char *end = f->log + strlen(f->log);
+    const size_t room = sizeof f->log - strlen(f->log);
+    const char *blank = f->log[0] ? " " : "";
+    int n = 0;
+
+    if (item->kind == FEED_EVENT || item->kind == FEED_BACKFILL) {
+        n = snprintf(end, room, "%s%s%llu", blank, item->kind == FEED_EVENT ? "e" : "b",
+                     (unsigned long long)item->event->position.seq);
+    } else if (item->kind == FEED_GAP) {
+        n = snprintf(end, room, "%sg%llu-%llu:%s", blank, (unsigned long long)item->gap.from.seq,
+                     (unsigned long long)item->gap.to.seq, gap_reason_name(item->gap.reason));
+    } else if (item->link_up) {
+        n = snprintf(end, room, "%sup%llu", blank, (unsigned long long)item->position.seq);
+    } else {
+        n = snprintf(end, room, "%sdown", blank);
+    }
+    assert_true(n > 0 && (size_t)n < room);
+}
+
+/* Checks what was told since the last call. */
+static void expect(struct fixture *f, const char *words)
+{
+    struct feed_item *last = NULL;
+    struct feed_item *item = link_sequencer_take(f->s, &last);
+
+    f->log[0] = '\0';
+    while (item) {
+        struct feed_item *next = (struct feed_item *)(void *)item->letter.next;
+
+        add_word(f, item);
+        feed_item_free(&item);
+        item = next;
+    }
+    assert_string_equal(f->log, words);
+}
+
+/* An empty hub, connected: live begins at 0. */
+static void connect_empty(struct fixture *f)
+{
+    head(f, EPOCH_A, 0, 1);
+    expect(f, "up0");
+}
+
+static void events_in_order_are_told_as_they_come(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 2);
+    expect(f, "e1 e2");
+    expect_no_wish(f);
+    assert_int_equal(link_sequencer_deadline(f->s), INT64_MAX);
+    assert_true(link_sequencer_is_caught_up(f->s, f->now_ms));
+}
+
+static void repeats_are_dropped_and_counted(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 3);
+    arrive(f, EPOCH_A, 3);
+    arrive(f, EPOCH_A, 2);
+    expect(f, "e1 e2 e3");
+    assert_int_equal(counter_get(&f->counters.events_duplicate_total), 2);
+    assert_int_equal(counter_get(&f->counters.events_in_total), 3);
+}
+
+static void events_behind_a_hole_wait_for_the_refill(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 4);
+    arrive(f, EPOCH_A, 5);
+    expect(f, "e1");
+    expect_wish(f, 1, 2);
+    expect_no_wish(f); /* one page at a time */
+    page(f, EPOCH_A, 2, 3, 3, 5);
+    expect(f, "e2 e3 e4 e5");
+    assert_int_equal(counter_get(&f->counters.refilled_total), 2);
+}
+
+static void a_page_longer_than_the_hole_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 3);
+    expect_wish(f, 0, 2);
+    page(f, EPOCH_A, 1, 5, 5, 5);
+    arrive(f, EPOCH_A, 4);
+    arrive(f, EPOCH_A, 6);
+    expect(f, "e1 e2 e3 e4 e5 e6");
+}
+
+static void a_hole_that_nobody_fills_becomes_an_exact_gap(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 4);
+    arrive(f, EPOCH_A, 6);
+    expect_wish(f, 1, 2);
+    f->now_ms += 1999;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect(f, "e1");
+    f->now_ms += 1;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect(f, "g1-3:not_stored e4");
+    f->now_ms += 2000;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect(f, "g4-5:not_stored e6");
+}
+
+static void a_failed_page_is_asked_for_again_after_a_pause(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 2);
+    expect_wish(f, 0, 1);
+    link_sequencer_page_failed(f->s, f->now_ms);
+    expect_no_wish(f);
+    f->now_ms = link_sequencer_deadline(f->s);
+    expect_wish(f, 0, 1);
+    page(f, EPOCH_A, 1, 1, 1, 2);
+    expect(f, "e1 e2");
+}
+
+static void the_hubs_gap_is_passed_on_with_its_reason(void **state)
+{
+    struct fixture *f = *state;
+    struct link_page p = page_of(EPOCH_A, 8, 8);
+    struct feed_event *events[] = {make(EPOCH_A, 7), make(EPOCH_A, 8)};
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 4); /* held, though the hub does not have it any more */
+    arrive(f, EPOCH_A, 9);
+    expect_wish(f, 1, 2);
+    p.has_gap = true;
+    p.gap.reason = GAP_RETENTION;
+    memcpy(p.gap.to.epoch, EPOCH_A, sizeof p.gap.to.epoch);
+    p.gap.to.seq = 6;
+    link_sequencer_page(f->s, &p, events, 2, f->now_ms);
+    expect(f, "e1 g1-3:retention e4 g4-6:retention e7 e8 e9");
+}
+
+static void what_a_page_leaves_out_is_not_stored(void **state)
+{
+    struct fixture *f = *state;
+    const struct link_page p = page_of(EPOCH_A, 6, 7);
+    struct feed_event *events[] = {make(EPOCH_A, 2), make(EPOCH_A, 4)};
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 7);
+    expect_wish(f, 0, 6);
+    link_sequencer_page(f->s, &p, events, 2, f->now_ms);
+    expect(f, "g0-1:not_stored e2 g2-3:not_stored e4 g4-6:not_stored e7");
+}
+
+static void a_tail_is_lost_only_after_its_grace(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    f->now_ms += 5000;
+    head(f, EPOCH_A, 2, 1);
+    expect_no_wish(f);
+    assert_int_equal(link_sequencer_deadline(f->s), f->now_ms + 500);
+    arrive(f, EPOCH_A, 1);
+    f->now_ms += 499;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect_no_wish(f);
+    f->now_ms += 1;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect_wish(f, 1, 1);
+    page(f, EPOCH_A, 2, 2, 2, 2);
+    expect(f, "e1 e2");
+}
+
+static void a_tail_that_comes_in_time_is_no_loss(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    f->now_ms += 5000;
+    head(f, EPOCH_A, 2, 1);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 2);
+    assert_int_equal(link_sequencer_deadline(f->s), INT64_MAX);
+    f->now_ms += 1000;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect_no_wish(f);
+    expect(f, "e1 e2");
+}
+
+static void the_first_connect_brings_backfill_then_live(void **state)
+{
+    struct fixture *f = *state;
+
+    arrive(f, EPOCH_A, 251); /* SUB is faster than the first answer */
+    expect(f, "");
+    assert_true(link_sequencer_wants_head(f->s));
+    assert_false(link_sequencer_wants_head(f->s));
+    head(f, EPOCH_A, 250, 1);
+    expect_wish(f, 150, 100);
+    page(f, EPOCH_A, 151, 153, 153, 251);
+    expect(f, "b151 b152 b153");
+    expect_wish(f, 153, 97);
+    page(f, EPOCH_A, 154, 200, 200, 251);
+    page(f, EPOCH_A, 201, 250, 250, 251);
+    link_sequencer_tick(f->s, f->now_ms);
+    expect_no_wish(f);
+    assert_true(link_sequencer_is_live(f->s));
+    assert_int_equal(counter_get(&f->counters.refilled_total), 0);
+}
+
+static void backfill_begins_at_the_oldest_that_is_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    head(f, EPOCH_A, 250, 249);
+    expect_wish(f, 248, 2);
+    page(f, EPOCH_A, 249, 250, 250, 250);
+    arrive(f, EPOCH_A, 251);
+    expect(f, "b249 b250 up250 e251");
+}
+
+static void backfill_that_cannot_be_had_does_not_stop_live(void **state)
+{
+    struct fixture *f = *state;
+
+    head(f, EPOCH_A, 10, 1);
+    expect_wish(f, 0, 10);
+    arrive(f, EPOCH_A, 11);
+    f->now_ms += 2000;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect(f, "up10 e11"); /* nobody had anything: no gap to tell */
+}
+
+static void backfill_that_ends_early_is_told_as_a_gap(void **state)
+{
+    struct fixture *f = *state;
+
+    head(f, EPOCH_A, 10, 1);
+    expect_wish(f, 0, 10);
+    page(f, EPOCH_A, 1, 3, 3, 10);
+    arrive(f, EPOCH_A, 12);
+    f->now_ms += 2000;
+    link_sequencer_tick(f->s, f->now_ms);
+    expect(f, "b1 b2 b3 g3-10:not_stored up10");
+    link_sequencer_page_failed(f->s, f->now_ms);
+    f->now_ms += 100;
+    expect_wish(f, 10, 1); /* 11 is live and has its own time to come */
+    page(f, EPOCH_A, 11, 11, 11, 12);
+    expect(f, "e11 e12");
+}
+
+static void a_lost_link_is_told_and_refilled_from_the_last_event(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    link_sequencer_lost(f->s, f->now_ms);
+    expect(f, "e1 down");
+    assert_false(link_sequencer_is_live(f->s));
+    arrive(f, EPOCH_A, 6);
+    expect_no_wish(f);
+    head(f, EPOCH_A, 7, 1);
+    expect(f, "up1");
+    expect_wish(f, 1, 4); /* at once: after a connect nothing is under way */
+    page(f, EPOCH_A, 2, 5, 5, 7);
+    expect(f, "e2 e3 e4 e5 e6");
+    expect_wish(f, 6, 1);
+    page(f, EPOCH_A, 7, 7, 7, 7);
+    expect(f, "e7");
+}
+
+static void a_new_epoch_is_a_gap_and_then_all_of_it(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 3);
+    link_sequencer_lost(f->s, f->now_ms);
+    arrive(f, EPOCH_B, 5);
+    assert_true(link_sequencer_wants_head(f->s));
+    head(f, EPOCH_B, 5, 3);
+    expect(f, "e1 down g1-2:not_stored e3 g3-2:epoch_changed up2");
+    expect_wish(f, 2, 2);
+    page(f, EPOCH_B, 3, 4, 4, 5);
+    expect(f, "e3 e4 e5");
+    arrive(f, EPOCH_A, 4); /* late, of the epoch that is over */
+    assert_false(link_sequencer_wants_head(f->s));
+    expect(f, "");
+}
+
+static void a_new_epoch_without_events_is_told_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    head(f, EPOCH_B, 0, 1); /* the hub changed it while running */
+    expect(f, "e1 g1-0:epoch_changed");
+    arrive(f, EPOCH_B, 1);
+    expect(f, "e1");
+}
+
+static void a_page_of_another_epoch_is_not_used(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 2);
+    expect_wish(f, 0, 1);
+    page(f, EPOCH_B, 1, 1, 1, 1);
+    expect(f, "");
+    assert_true(link_sequencer_wants_head(f->s));
+}
+
+static void voids_are_gaps_that_nobody_refills(void **state)
+{
+    struct fixture *f = *state;
+    struct link_head h = head_of(EPOCH_A, 1000, 1);
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    link_sequencer_lost(f->s, f->now_ms);
+    h.voids.count = 1;
+    h.voids.list[0] = (struct link_void){.from = 3, .to = 999, .reason = GAP_UNCLEAN_STOP};
+    link_sequencer_head(f->s, &h, f->now_ms);
+    arrive(f, EPOCH_A, 1000);
+    expect(f, "e1 down up1");
+    expect_wish(f, 1, 998);
+    page(f, EPOCH_A, 2, 2, 2, 1000);
+    expect(f, "e2 g2-999:unclean_stop e1000");
+}
+
+static void what_does_not_fit_behind_a_hole_is_fetched_later(void **state)
+{
+    struct fixture *f = *state;
+
+    link_sequencer_destroy(&f->s);
+    start_with(f, 100, 25); /* two events of ten bytes */
+    connect_empty(f);
+    for (uint64_t seq = 2; seq <= 6; seq++) {
+        arrive(f, EPOCH_A, seq);
+    }
+    expect_wish(f, 0, 1);
+    page(f, EPOCH_A, 1, 1, 1, 6);
+    expect(f, "e1 e2 e3");
+    expect_wish(f, 3, 3);
+    page(f, EPOCH_A, 4, 6, 6, 6);
+    expect(f, "e4 e5 e6");
+}
+
+static void a_hole_counts_as_behind_after_half_a_second(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 2);
+    assert_true(link_sequencer_is_caught_up(f->s, f->now_ms + 499));
+    assert_false(link_sequencer_is_caught_up(f->s, f->now_ms + 500));
+}
+
+/* ---- random histories ----
+ *
+ * A hub numbers events in epochs and keeps the newest `kept`; what it sends is lost, repeated and
+ * shuffled; pages may be short, fail or come late; connections break. Whatever happens, the feed
+ * must be: in each epoch every number in order exactly once, as an event or inside one gap, from
+ * where live began (or the backfill) to the end, and gaps only for what the hub had lost or a
+ * refill could not bring in time. */
+
+struct model {
+    struct fixture *f;
+    unsigned seed;
+    char epoch[EPOCH_LEN + 1];
+    uint64_t seq;    /* last given out */
+    uint64_t oldest; /* oldest kept */
+    bool is_linked;
+    struct feed_event *pipe[8]; /* under way to the SUB */
+    size_t in_pipe;
+    bool page_asked, page_may_fail;
+    bool is_kind; /* no failed pages, no retention, one epoch: nothing may be missing */
+    struct position since;
+    uint64_t limit;
+    /* what the reader of the feed knows */
+    bool is_live, has_position;
+    struct position told;
+    uint64_t gaps, events;
+};
+
+static unsigned pick(struct model *m, unsigned n)
+{
+    m->seed = m->seed * 1103515245U + 12345U;
+    return (m->seed >> 16) % n;
+}
+
+static void check_item(struct model *m, const struct feed_item *item)
+{
+    if (item->kind == FEED_LINK) {
+        if (item->link_up && m->has_position) {
+            assert_true(position_equal(&m->told, &item->position));
+        } else if (item->link_up) {
+            m->told = item->position;
+            m->has_position = true;
+        }
+        m->is_live = m->is_live || item->link_up;
+        return;
+    }
+    if (item->kind == FEED_GAP) {
+        assert_true(m->has_position);
+        assert_true(position_equal(&m->told, &item->gap.from));
+        if (item->gap.reason != GAP_EPOCH_CHANGED) {
+            assert_string_equal(item->gap.from.epoch, item->gap.to.epoch);
+            assert_true(item->gap.to.seq > item->gap.from.seq);
+        } else {
+            assert_string_not_equal(item->gap.from.epoch, item->gap.to.epoch);
+        }
+        m->told = item->gap.to;
+        m->gaps++;
+        return;
+    }
+    assert_true((item->kind == FEED_EVENT) == m->is_live);
+    if (m->has_position) {
+        assert_string_equal(m->told.epoch, item->event->position.epoch);
+        assert_int_equal(item->event->position.seq, m->told.seq + 1);
+    }
+    m->told = item->event->position;
+    m->has_position = true;
+    m->events++;
+}
+
+static void drain(struct model *m)
+{
+    struct feed_item *last = NULL;
+    struct feed_item *item = link_sequencer_take(m->f->s, &last);
+
+    while (item) {
+        struct feed_item *next = (struct feed_item *)(void *)item->letter.next;
+
+        check_item(m, item);
+        feed_item_free(&item);
+        item = next;
+    }
+}
+
+static void deliver_one(struct model *m)
+{
+    const size_t i = m->in_pipe ? pick(m, (unsigned)m->in_pipe) : 0;
+
+    if (m->in_pipe > 0) {
+        struct feed_event *event = m->pipe[i];
+
+        m->pipe[i] = m->pipe[--m->in_pipe];
+        link_sequencer_event(m->f->s, &event, m->f->now_ms);
+    }
+}
+
+static void hub_numbers(struct model *m)
+{
+    const unsigned luck = pick(m, 10);
+
+    m->seq++;
+    for (unsigned copies = luck < 2 ? 0 : luck == 9 ? 2 : 1; copies > 0; copies--) {
+        if (m->in_pipe == sizeof m->pipe / sizeof m->pipe[0]) {
+            deliver_one(m);
+        }
+        m->pipe[m->in_pipe++] = make(m->epoch, m->seq);
+    }
+    if (!m->is_kind && m->seq - m->oldest > 60) {
+        m->oldest = m->seq - 60;
+    }
+}
+
+static void hub_restarts(struct model *m)
+{
+    for (size_t i = 0; i < EPOCH_LEN; i++) {
+        m->epoch[i] = (char)('a' + pick(m, 26));
+    }
+    m->seq = 0;
+    m->oldest = 1;
+}
+
+static void cut(struct model *m)
+{
+    while (m->in_pipe > 0) {
+        feed_event_unref(&m->pipe[--m->in_pipe]);
+    }
+    m->page_asked = false;
+    m->is_linked = false;
+    link_sequencer_lost(m->f->s, m->f->now_ms);
+}
+
+static void answer_position(struct model *m)
+{
+    const struct link_head h = head_of(m->epoch, m->seq, m->oldest);
+
+    link_sequencer_head(m->f->s, &h, m->f->now_ms);
+    m->is_linked = true;
+}
+
+static void answer_page(struct model *m)
+{
+    struct link_page p = page_of(m->epoch, m->since.seq, m->seq);
+    struct feed_event *events[128];
+    size_t count = 0;
+    uint64_t next = m->since.seq + 1;
+
+    m->page_asked = false;
+    if (m->page_may_fail && pick(m, 4) == 0) {
+        link_sequencer_page_failed(m->f->s, m->f->now_ms);
+        return;
+    }
+    if (strcmp(m->since.epoch, m->epoch) != 0) {
+        next = m->oldest;
+    } else if (next < m->oldest) {
+        p.has_gap = true;
+        p.gap.from = m->since;
+        p.gap.to = m->since;
+        p.gap.to.seq = m->oldest - 1;
+        p.gap.reason = GAP_RETENTION;
+        next = m->oldest;
+    }
+    for (; next <= m->seq && count < m->limit && count < 1 + pick(m, 40); next++) {
+        events[count++] = make(m->epoch, next);
+    }
+    p.next.seq = next - 1;
+    link_sequencer_page(m->f->s, &p, events, count, m->f->now_ms);
+}
+
+static void step(struct model *m)
+{
+    m->f->now_ms += 1 + pick(m, m->page_may_fail ? 300 : 20);
+    switch (pick(m, 12)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        hub_numbers(m);
+        break;
+    case 4:
+    case 5:
+    case 6:
+        deliver_one(m);
+        break;
+    case 7:
+        answer_position(m);
+        break;
+    case 8:
+        if (pick(m, 40) == 0) {
+            cut(m);
+        }
+        break;
+    case 9:
+        if (!m->is_kind && pick(m, 80) == 0) {
+            hub_restarts(m);
+        }
+        break;
+    default:
+        if (m->page_asked) {
+            answer_page(m);
+        }
+        break;
+    }
+    link_sequencer_tick(m->f->s, m->f->now_ms);
+    if (!m->page_asked) {
+        m->page_asked = link_sequencer_wants_page(m->f->s, m->f->now_ms, &m->since, &m->limit);
+    }
+    drain(m);
+}
+
+/* The world calms down: in the end everything that was numbered must have been told. */
+static void settle(struct model *m)
+{
+    m->page_may_fail = false;
+    for (int i = 0; i < 400; i++) {
+        m->f->now_ms += 100;
+        while (m->in_pipe > 0) {
+            deliver_one(m);
+        }
+        answer_position(m);
+        link_sequencer_tick(m->f->s, m->f->now_ms);
+        if (m->page_asked) {
+            answer_page(m);
+        }
+        m->page_asked = link_sequencer_wants_page(m->f->s, m->f->now_ms, &m->since, &m->limit);
+        drain(m);
+    }
+    assert_true(m->is_live);
+    assert_string_equal(m->told.epoch, m->epoch);
+    assert_int_equal(m->told.seq, m->seq);
+    assert_true(link_sequencer_is_caught_up(m->f->s, m->f->now_ms));
+}
+
+static void run_history(unsigned seed, size_t max_held, bool is_kind, uint64_t *out_events)
+{
+    struct fixture f;
+    struct model m = {.f = &f,
+                      .seed = seed,
+                      .oldest = 1,
+                      .is_kind = is_kind,
+                      .page_may_fail = !is_kind && seed % 2};
+
+    start_with(&f, 20, max_held);
+    memcpy(m.epoch, EPOCH_A, sizeof m.epoch);
+    for (int i = 0; i < 600; i++) {
+        step(&m);
+    }
+    settle(&m);
+    *out_events += m.events;
+    assert_true(!is_kind || m.gaps == 0);
+    cut(&m);
+    link_sequencer_destroy(&f.s);
+}
+
+static void any_history_gives_a_gapless_feed_or_exact_gaps(void **state)
+{
+    uint64_t events = 0;
+
+    (void)state;
+    for (unsigned seed = 1; seed <= 3000; seed++) {
+        run_history(seed, seed % 3 == 0 ? 55 : 1 << 20, seed % 5 == 0, &events);
+    }
+    assert_true(events > 100000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(events_in_order_are_told_as_they_come, setup, teardown),
+        cmocka_unit_test_setup_teardown(repeats_are_dropped_and_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(events_behind_a_hole_wait_for_the_refill, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_page_longer_than_the_hole_changes_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_hole_that_nobody_fills_becomes_an_exact_gap, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_failed_page_is_asked_for_again_after_a_pause, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_hubs_gap_is_passed_on_with_its_reason, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_page_leaves_out_is_not_stored, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tail_is_lost_only_after_its_grace, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tail_that_comes_in_time_is_no_loss, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_connect_brings_backfill_then_live, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(backfill_begins_at_the_oldest_that_is_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(backfill_that_cannot_be_had_does_not_stop_live, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(backfill_that_ends_early_is_told_as_a_gap, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lost_link_is_told_and_refilled_from_the_last_event, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_new_epoch_is_a_gap_and_then_all_of_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_epoch_without_events_is_told_at_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_page_of_another_epoch_is_not_used, setup, teardown),
+        cmocka_unit_test_setup_teardown(voids_are_gaps_that_nobody_refills, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_behind_a_hole_is_fetched_later, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_hole_counts_as_behind_after_half_a_second, setup,
+                                        teardown),
+        cmocka_unit_test(any_history_gives_a_gapless_feed_or_exact_gaps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
