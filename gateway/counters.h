@@ -34,6 +34,7 @@ const char *gateway_door_name(enum gateway_door door); /* "http", "sse", "ws" */
     X(REJECT_FOREIGN_ORIGIN, "foreign_origin")                                                     \
     X(REJECT_BAD_UPGRADE, "bad_upgrade")                                                           \
     X(REJECT_HEAD_TIMEOUT, "head_timeout")                                                         \
+    X(REJECT_BODY_TIMEOUT, "body_timeout")                                                         \
     X(REJECT_HEAD_TOO_LARGE, "head_too_large")                                                     \
     X(REJECT_BAD_REQUEST, "bad_request")                                                           \
     X(REJECT_TOO_MANY_CONNECTIONS, "too_many_connections")                                         \

@@ -46,4 +46,11 @@ NHUB_MUST_USE nhub_err query_set_last_event_id(struct stream_query *q, const cha
                                                size_t len);
 void query_free(struct stream_query *q);
 
+/* Percent-decodes len bytes into out (room for len + 1; a NUL is put behind). Errors: NHUB_EINVAL
+ * a bad %XX sequence, a NUL byte, or not UTF-8. */
+NHUB_MUST_USE nhub_err query_decode(const char *text, size_t len, bool plus_is_blank, char *out,
+                                    size_t *out_len);
+/* "disconnect", "drop_oldest", "latest" to enum slow_policy. Errors: NHUB_EINVAL. */
+NHUB_MUST_USE nhub_err query_policy(const char *value, size_t len, int *out);
+
 #endif
