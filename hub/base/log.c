@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/counter.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -110,34 +111,6 @@ static void put_text(struct line *l, const char *text)
     put(l, text, strlen(text));
 }
 
-/*
- * The length of the well-formed UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates,
- * nothing above U+10FFFF), 0 when there is none.
- */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-    const unsigned char c = p[0];
-    size_t n = 0;
-
-    if (c < 0x80) {
-        return 1;
-    }
-    n = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-    if (n == 0 || n > left) {
-        return 0;
-    }
-    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
-        (c == 0xf4 && p[1] > 0x8f)) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return n;
-}
-
 static void put_escape(struct line *l, unsigned c)
 {
     char text[8];
@@ -172,7 +145,7 @@ static void put_quoted(struct line *l, const char *value, size_t len, bool was_c
 
     put(l, "\"", 1);
     for (size_t i = 0; i < len;) {
-        const size_t n = utf8_sequence(p + i, len - i);
+        const size_t n = utf8_sequence(value + i, len - i);
 
         if (n == 0) {
             put_text(l, "\xef\xbf\xbd");

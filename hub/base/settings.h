@@ -1,6 +1,9 @@
 /*
  * settings: the keys of the one configuration file that hub and gateway share (table in
  * settings.c).
+ *
+ * Threads: const after start, but for the section log, which settings_reload() changes: it belongs
+ * to the thread that reloads. Others ask log_enabled() and settings_log_access().
  */
 #ifndef NHUB_BASE_SETTINGS_H
 #define NHUB_BASE_SETTINGS_H
@@ -61,13 +64,18 @@ void settings_options(struct settings *s, struct options *out);
  * handles --help,
  * --version and --check-config. Returns NHUB_OK to go on; otherwise *out_exit is the process's exit
  * status (0 after --help, --version or a good --check-config; 2 after an error, which was printed
- * to stderr). program: "notifyhub-hub" or "notifyhub-gateway"; about: first paragraph of --help.
- * sections: those shown in --help. */
+ * to stderr); *s holds nothing then. Errors: NHUB_ECLOSED the program has done what it was asked
+ * for; NHUB_ECONFIG, NHUB_ENOMEM. argv must live as long as the process, for settings_reload().
+ * program: "notifyhub-hub" or "notifyhub-gateway"; about: first paragraph of --help. sections:
+ * those shown in --help. */
 NHUB_MUST_USE nhub_err settings_start(struct settings *s, const char *program, const char *about,
                                       const char *const *sections, int argc, char **argv,
                                       int *out_exit);
-/* SIGHUP: reads file and environment again and takes over the rows marked at_run_time. Errors:
- * NHUB_ECONFIG, logged. */
+/* SIGHUP: reads file and environment again and takes over the rows marked at_run_time (the level
+ * goes to the log at once); a changed row that needs a restart is logged. Errors: NHUB_ECONFIG,
+ * NHUB_ENOMEM, logged; nothing has changed then. */
 NHUB_MUST_USE nhub_err settings_reload(struct settings *s);
+/* log.access as it is now. Any thread. */
+bool settings_log_access(void);
 
 #endif
