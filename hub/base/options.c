@@ -8,9 +8,10 @@
 
 #define ENV_PREFIX "NOTIFYHUB_"
 
+static const char *const prefixes[] = {"", ENV_PREFIX, "--"}; /* by enum option_form */
+
 void option_name(const struct option *row, enum option_form form, char out[OPTION_NAME_SIZE])
 {
-    static const char *const prefixes[] = {"", ENV_PREFIX, "--"};
     size_t at = strlen(prefixes[form]);
 
     memcpy(out, prefixes[form], at);
@@ -38,6 +39,32 @@ const struct option *option_find(const struct options *o, enum option_form form,
         }
     }
     return NULL;
+}
+
+void option_add_children(const struct options *o, const char *path, struct buf *out)
+{
+    const size_t start = strlen(path) + (path[0] ? 1 : 0);
+    const char *before =
+        NULL; /* the child that was added last: the rows of a section are together */
+    size_t before_len = 0;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const char *key = o->rows[i].key;
+        const char *child = key + start;
+        size_t len = 0;
+
+        if (start > 0 && (strncmp(key, path, start - 1) != 0 || key[start - 1] != '.')) {
+            continue;
+        }
+        len = strcspn(child, ".");
+        if (before && before_len == len && memcmp(before, child, len) == 0) {
+            continue;
+        }
+        buf_add_str(out, before ? ", " : "");
+        buf_add(out, child, len);
+        before = child;
+        before_len = len;
+    }
 }
 
 bool option_is_section(const struct options *o, const char *path, size_t len)
@@ -85,16 +112,30 @@ static bool same_last_part(const char *a, const char *b)
     return x && y && strcmp(x, y) == 0;
 }
 
+/* How many edits still make a suggestion a help, and not a guess: a quarter of the name, and no
+ * more than half of its last part, because the section in front of that is mostly right. */
+static size_t how_far(enum option_form form, const char *name)
+{
+    const size_t prefix_len = strlen(prefixes[form]);
+    const size_t len = strlen(name);
+    const char *dot = strrchr(name, '.');
+    const size_t quarter = (len > prefix_len ? len - prefix_len : 0) / 4 + 1;
+    const size_t half = dot ? strlen(dot + 1) / 2 + 1 : quarter;
+
+    return quarter < half ? quarter : half;
+}
+
 bool option_nearest(const struct options *o, enum option_form form, const char *name,
                     struct buf *out)
 {
     char candidate[OPTION_NAME_SIZE];
     char best[OPTION_NAME_SIZE] = "";
-    size_t best_distance = strlen(name) / 4 + 1; /* farther is no help but a guess */
+    size_t best_distance = 0;
 
     if (strlen(name) >= OPTION_NAME_SIZE) {
         return false;
     }
+    best_distance = how_far(form, name);
     for (size_t i = 0; i < o->count; i++) {
         size_t d = 0;
 

@@ -93,7 +93,7 @@ static void add_default(const struct option *row, struct buf *out)
         buf_add_str(out, "; ");
     }
     buf_printf(out, "default %s", row->default_text[0] ? row->default_text : "empty");
-    if (row->type == OPTION_UINT && row->unit[0]) {
+    if (row->type == OPTION_UINT && row->unit[0] && !row->words) {
         buf_printf(out, " %s", row->unit);
     } else if (row->type == OPTION_DURATION &&
                strspn(row->default_text, "0123456789") == strlen(row->default_text)) {

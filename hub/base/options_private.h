@@ -21,6 +21,8 @@ const struct option *option_find(const struct options *o, enum option_form form,
                                  size_t len);
 /* Whether some key continues path with a dot. */
 bool option_is_section(const struct options *o, const char *path, size_t len);
+/* Appends the keys and sections right below path ("" = the top): "hub, gateway, log". */
+void option_add_children(const struct options *o, const char *path, struct buf *out);
 /* Appends the name nearest to an unknown one in the same form; false when none is near. */
 bool option_nearest(const struct options *o, enum option_form form, const char *name,
                     struct buf *out);

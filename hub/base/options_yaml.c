@@ -36,7 +36,7 @@ static void add_place(struct loader *l, yaml_mark_t mark)
     buf_printf(l->error, "%s:%zu:%zu: ", l->name, mark.line + 1, mark.column + 1);
 }
 
-/* The same with the key, which may be "" at the top of the file. */
+/* The same with the key, which may be "" at the top of the file. Always NHUB_ECONFIG. */
 static nhub_err fail(struct loader *l, yaml_mark_t mark, const char *key, const char *problem)
 {
     add_place(l, mark);
@@ -257,7 +257,7 @@ static nhub_err load_value(struct loader *l, const struct option *row)
     return finish_value(l, e->start_mark, row, err, &problem);
 }
 
-static nhub_err unknown_key(struct loader *l, const char *path)
+static nhub_err unknown_key(struct loader *l, const char *prefix, const char *path)
 {
     struct buf near = {0};
 
@@ -267,7 +267,8 @@ static nhub_err unknown_key(struct loader *l, const char *path)
     if (option_nearest(l->options, OPTION_FORM_KEY, path, &near)) {
         buf_printf(l->error, ", did you mean %s?", buf_cstr(&near));
     } else {
-        buf_add_str(l->error, ", --help names all keys");
+        buf_add_str(l->error, ", allowed: ");
+        option_add_children(l->options, prefix, l->error);
     }
     buf_fini(&near);
     return NHUB_ECONFIG;
@@ -322,7 +323,7 @@ static nhub_err load_pair(struct loader *l, const char *prefix, struct buf *path
     row = option_find(l->options, OPTION_FORM_KEY, text, len);
     is_section = option_is_section(l->options, text, len);
     if (!row && !is_section) {
-        return unknown_key(l, text);
+        return unknown_key(l, prefix, text);
     }
     err = mark_seen(l, text, len);
     if (err == NHUB_OK) {
@@ -343,7 +344,9 @@ static nhub_err load_section(struct loader *l, const char *path)
         return NHUB_OK; /* all of its keys are commented out */
     }
     if (l->event.type != YAML_MAPPING_START_EVENT) {
-        return fail(l, l->event.start_mark, path, "is a section and holds keys (key: value)");
+        NHUB_IGNORE(fail(l, l->event.start_mark, path, "must hold keys, allowed: "));
+        option_add_children(l->options, path, l->error);
+        return NHUB_ECONFIG;
     }
     while ((err = next(l)) == NHUB_OK && l->event.type != YAML_MAPPING_END_EVENT) {
         struct buf key_path = {0};
