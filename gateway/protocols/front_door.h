@@ -20,6 +20,8 @@ NHUB_MUST_USE nhub_err front_door_create(struct front_door **out, const struct s
                                          struct gateway_counters *counters,
                                          struct http_server *http, struct stream_loop *streams);
 uint16_t front_door_port(const struct front_door *door);
+/* From now on upgrades go to the HTTP server too, which refuses them. Any thread. */
+void front_door_drain(struct front_door *door);
 int64_t front_door_heartbeat_age_ms(const struct front_door *door);
 void front_door_destroy(struct front_door **door_p); /* closes the listener and undecided
                                                         connections, ends the thread */

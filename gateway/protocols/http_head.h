@@ -1,0 +1,43 @@
+/*
+ * http_head: reads as much of an HTTP/1 request head as the front door needs to know whom a
+ * connection belongs to, from bytes that stay where they are.
+ *
+ * It refuses nothing by itself: a head that is not understood is `malformed` and goes to the HTTP
+ * server, which answers it. Spans point into the text. Grammar: RFC 9112, sections 2 to 5.
+ * Threads: any; pure, bounded by the length; a fuzz target drives it.
+ */
+#ifndef GATEWAY_PROTOCOLS_HTTP_HEAD_H
+#define GATEWAY_PROTOCOLS_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum http_head_state {
+    HTTP_HEAD_INCOMPLETE, /* good so far */
+    HTTP_HEAD_COMPLETE,
+    HTTP_HEAD_MALFORMED
+};
+
+struct http_text {
+    const char *p; /* NULL = absent */
+    size_t len;
+};
+
+struct http_head {
+    size_t length;                        /* bytes of the head with its blank line */
+    struct http_text method, path, query; /* query: behind '?', absent without one */
+    bool is_http11;
+    bool has_repeats; /* a header below came twice: no upgrade */
+    struct http_text host, origin, ws_key, ws_version;
+    bool upgrade_websocket;  /* Upgrade names websocket */
+    bool connection_upgrade; /* Connection names upgrade */
+    bool accepts_events;     /* Accept names text/event-stream */
+};
+
+enum http_head_state http_head_parse(const char *text, size_t len, struct http_head *out);
+
+bool http_text_is(const struct http_text *text, const char *word); /* exactly */
+/* True for the handshake of RFC 6455, section 4.2.1 (path, origin and query are not looked at). */
+bool http_head_is_upgrade(const struct http_head *head);
+
+#endif
