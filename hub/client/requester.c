@@ -1,0 +1,432 @@
+/*
+ * requester: the table of requests in flight is a ring of slots indexed by id modulo its size.
+ *
+ * Ids need not be dense: a slot that is still taken by a slow request is stepped over. With twice
+ * as many slots as the window a free one is always near.
+ */
+#include "client/requester.h"
+
+#include "base/clock.h"
+#include "client/logger.h"
+#include "wire/request.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_MAX        1024
+#define ANSWER_FRAMES_MAX 16384
+#define ANSWER_JSON_MAX   (16u << 20)
+/* Requests wait in our own table, so the socket's queue only has to hold the window. */
+#define QUEUE_MESSAGES 2048
+
+struct slot {
+    uint64_t id; /* 0 = free */
+    int64_t deadline_ms;
+    requester_fn *fn;
+    void *context;
+};
+
+struct requester {
+    struct zctx *ctx; /* lent */
+    struct zsock *sock;
+    char host[256];
+    uint16_t port;
+    struct slot *slots;
+    size_t slot_count; /* a power of two, >= 2 * window */
+    size_t window;
+    size_t in_flight; /* <= window */
+    uint64_t last_id;
+    int64_t next_deadline_ms; /* not later than the earliest one in slots */
+    uint64_t strays;
+    struct zframe *frames; /* of the answer being received */
+    size_t frame_cap;
+};
+
+static nhub_err open_socket(struct requester *r, struct zsock **out)
+{
+    const struct zsock_options options = {
+        .sndhwm = QUEUE_MESSAGES, .rcvhwm = QUEUE_MESSAGES, .max_msg_bytes = -1, .immediate = true};
+    struct zsock *sock = NULL;
+    nhub_err err = zsock_create(&sock, r->ctx, ZSOCK_DEALER, &options);
+
+    if (err == NHUB_OK) {
+        err = zsock_connect(sock, r->host, r->port);
+    }
+    if (err != NHUB_OK) {
+        zsock_destroy(&sock);
+        return err;
+    }
+    *out = sock;
+    return NHUB_OK;
+}
+
+nhub_err requester_create(struct requester **out, struct zctx *ctx, const char *host, uint16_t port,
+                          size_t window)
+{
+    struct requester *r = NULL;
+    const size_t host_len = strlen(host);
+    nhub_err err = NHUB_ENOMEM;
+
+    if (window == 0 || window > WINDOW_MAX || host_len == 0 || host_len >= sizeof r->host) {
+        return NHUB_EINVAL;
+    }
+    r = calloc(1, sizeof *r);
+    if (!r) {
+        return NHUB_ENOMEM;
+    }
+    r->ctx = ctx;
+    memcpy(r->host, host, host_len);
+    r->port = port;
+    r->window = window;
+    r->next_deadline_ms = INT64_MAX;
+    for (r->slot_count = 2; r->slot_count < 2 * window;) {
+        r->slot_count *= 2;
+    }
+    r->slots = calloc(r->slot_count, sizeof *r->slots);
+    if (!r->slots) {
+        goto failed;
+    }
+    err = open_socket(r, &r->sock);
+    if (err != NHUB_OK) {
+        goto failed;
+    }
+    *out = r;
+    return NHUB_OK;
+
+failed:
+    requester_destroy(&r);
+    return err;
+}
+
+void requester_destroy(struct requester **r_p)
+{
+    struct requester *r = *r_p;
+
+    if (!r) {
+        return;
+    }
+    zsock_destroy(&r->sock);
+    free(r->frames);
+    free(r->slots);
+    free(r);
+    *r_p = NULL;
+}
+
+static struct slot *slot_of(struct requester *r, uint64_t id)
+{
+    return &r->slots[id & (r->slot_count - 1)];
+}
+
+nhub_err requester_next_id(struct requester *r, uint64_t *out_id)
+{
+    if (r->in_flight >= r->window) {
+        return NHUB_EFULL;
+    }
+    do {
+        r->last_id++;
+    } while (slot_of(r, r->last_id)->id != 0);
+    *out_id = r->last_id;
+    return NHUB_OK;
+}
+
+/* Sends one frame and goes on; a message whose first frame was taken is always sent to its end,
+ * because the library drops the rest of a message whose peer vanished in its middle. */
+static nhub_err send_frames(struct requester *r, struct zframe *frames, size_t count)
+{
+    nhub_err result = NHUB_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        const nhub_err err = zsock_send(r->sock, &frames[i], i + 1 < count);
+
+        if (err != NHUB_OK) {
+            zframe_close(&frames[i]);
+            zframe_init(&frames[i]);
+            result = err;
+        }
+    }
+    return result;
+}
+
+nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json,
+                        struct zframe *frames, size_t frame_count, int64_t deadline_ms,
+                        requester_fn *fn, void *context)
+{
+    struct slot *slot = slot_of(r, id);
+    nhub_err err = NHUB_OK;
+
+    if (json->failed) {
+        return NHUB_ENOMEM;
+    }
+    if (!zsock_writable(r->sock)) {
+        return NHUB_EAGAIN;
+    }
+    err = zsock_send_bytes(r->sock, "REQ", 3, true);
+    if (err != NHUB_OK) {
+        return err;
+    }
+    err = zsock_send_bytes(r->sock, json->data, json->len, frame_count > 0);
+    if (frame_count > 0) {
+        const nhub_err rest = send_frames(r, frames, frame_count);
+
+        err = err != NHUB_OK ? err : rest;
+    }
+    if (err != NHUB_OK) {
+        return err;
+    }
+    *slot = (struct slot){.id = id, .deadline_ms = deadline_ms, .fn = fn, .context = context};
+    r->in_flight++;
+    if (deadline_ms < r->next_deadline_ms) {
+        r->next_deadline_ms = deadline_ms;
+    }
+    return NHUB_OK;
+}
+
+void requester_cancel(struct requester *r, uint64_t id)
+{
+    struct slot *slot = slot_of(r, id);
+
+    if (id != 0 && slot->id == id) {
+        slot->id = 0;
+        r->in_flight--;
+    }
+}
+
+/* Frees the slot before the call, so that the callback can send the next request. */
+static void finish(struct requester *r, struct slot *slot, const struct requester_answer *answer)
+{
+    const struct slot done = *slot;
+
+    slot->id = 0;
+    r->in_flight--;
+    done.fn(done.context, done.id, answer);
+}
+
+void requester_give_up(struct requester *r, nhub_err err)
+{
+    const struct requester_answer answer = {.err = err};
+
+    for (size_t i = 0; i < r->slot_count; i++) {
+        if (r->slots[i].id != 0) {
+            finish(r, &r->slots[i], &answer);
+        }
+    }
+}
+
+static size_t expire(struct requester *r, int64_t now_ms)
+{
+    const struct requester_answer answer = {.err = NHUB_ETIMEOUT};
+    size_t count = 0;
+
+    if (now_ms < r->next_deadline_ms) {
+        return 0;
+    }
+    r->next_deadline_ms = INT64_MAX;
+    for (size_t i = 0; i < r->slot_count; i++) {
+        struct slot *slot = &r->slots[i];
+
+        if (slot->id != 0 && slot->deadline_ms <= now_ms) {
+            finish(r, slot, &answer);
+            count++;
+        } else if (slot->id != 0 && slot->deadline_ms < r->next_deadline_ms) {
+            r->next_deadline_ms = slot->deadline_ms;
+        }
+    }
+    return count;
+}
+
+/* Hands one answer object to its request. */
+static size_t deliver(struct requester *r, struct requester_answer *answer)
+{
+    json_t *id_json = json_object_get(answer->json, "request_id");
+    const uint64_t id = json_is_integer(id_json) ? (uint64_t)json_integer_value(id_json) : 0;
+    struct slot *slot = slot_of(r, id);
+
+    if (id == 0 || slot->id != id) {
+        r->strays++;
+        return 0;
+    }
+    finish(r, slot, answer);
+    return 1;
+}
+
+/* One RESPONSE: an object, or an array of them when the hub answers many publishes at once. */
+static size_t dispatch(struct requester *r, size_t frame_count)
+{
+    struct requester_answer answer = {.err = NHUB_OK};
+    json_error_t error;
+    json_t *json = NULL;
+    size_t count = 0;
+
+    if (frame_count < 2 || message_type_parse(zframe_data(&r->frames[0]),
+                                              zframe_size(&r->frames[0])) != MESSAGE_RESPONSE) {
+        r->strays++;
+        return 0;
+    }
+    answer.text = zframe_data(&r->frames[1]);
+    answer.text_len = zframe_size(&r->frames[1]);
+    answer.frames = r->frames + 2;
+    answer.frame_count = frame_count - 2;
+    if (answer.text_len <= ANSWER_JSON_MAX) {
+        json = json_loadb(answer.text, answer.text_len, 0, &error);
+    }
+    if (json_is_array(json)) {
+        for (size_t i = 0; i < json_array_size(json); i++) {
+            answer.json = json_array_get(json, i);
+            count += deliver(r, &answer);
+        }
+    } else if (json_is_object(json)) {
+        answer.json = json;
+        count = deliver(r, &answer);
+    } else {
+        r->strays++;
+        logger_write(NHUB_LOG_WARN, "bad_answer", "size_bytes=%zu", answer.text_len);
+    }
+    json_decref(json);
+    return count;
+}
+
+static nhub_err grow_frames(struct requester *r)
+{
+    const size_t cap = r->frame_cap ? r->frame_cap * 2 : 8;
+    struct zframe *frames = NULL;
+
+    if (cap > ANSWER_FRAMES_MAX) {
+        return NHUB_ETOOBIG;
+    }
+    frames = realloc(r->frames, cap * sizeof *frames);
+    if (!frames) {
+        return NHUB_ENOMEM;
+    }
+    r->frames = frames;
+    r->frame_cap = cap;
+    return NHUB_OK;
+}
+
+/* Receives a whole message into r->frames; *out_count frames are to be closed by the caller in
+ * every case. */
+static nhub_err receive(struct requester *r, size_t *out_count)
+{
+    nhub_err err = NHUB_OK;
+    bool more = true;
+
+    for (*out_count = 0; more; ++*out_count) {
+        struct zframe *frame = NULL;
+
+        if (*out_count == r->frame_cap && (err = grow_frames(r)) != NHUB_OK) {
+            zsock_skip_message(r->sock, &r->frames[*out_count - 1]);
+            return err;
+        }
+        frame = &r->frames[*out_count];
+        zframe_init(frame);
+        err = zsock_recv(r->sock, frame);
+        if (err != NHUB_OK) {
+            zframe_close(frame);
+            return err;
+        }
+        more = zframe_more(frame);
+    }
+    return NHUB_OK;
+}
+
+size_t requester_process(struct requester *r, int64_t now_ms)
+{
+    nhub_err err = NHUB_OK;
+    size_t called = 0;
+
+    /* A message that is too long or meets a lack of memory is skipped; the next one may do. */
+    while (err == NHUB_OK || err == NHUB_ETOOBIG || err == NHUB_ENOMEM) {
+        size_t count = 0;
+
+        err = r->frame_cap == 0 ? grow_frames(r) : NHUB_OK;
+        if (err != NHUB_OK) {
+            break;
+        }
+        err = receive(r, &count);
+        if (err == NHUB_OK) {
+            called += dispatch(r, count);
+        } else if (err != NHUB_EAGAIN) {
+            r->strays++;
+        }
+        for (size_t i = 0; i < count; i++) {
+            zframe_close(&r->frames[i]);
+        }
+    }
+    return called + expire(r, now_ms);
+}
+
+static int wait_ms(int64_t now_ms, int64_t until_ms)
+{
+    if (until_ms <= now_ms) {
+        return 0;
+    }
+    return until_ms - now_ms > 3600000 ? 3600000 : (int)(until_ms - now_ms);
+}
+
+nhub_err requester_wait(struct requester *r, int64_t deadline_ms)
+{
+    struct zpoll_item item = {.sock = r->sock, .fd = -1, .want_in = true};
+    const int64_t until_ms = deadline_ms < r->next_deadline_ms ? deadline_ms : r->next_deadline_ms;
+    size_t ready = 0;
+    const nhub_err err = zpoll_wait(&item, 1, wait_ms(clock_mono_ms(), until_ms), &ready);
+
+    if (err != NHUB_OK) {
+        return err;
+    }
+    (void)requester_process(r, clock_mono_ms());
+    return NHUB_OK;
+}
+
+nhub_err requester_await_peer(struct requester *r, int64_t deadline_ms)
+{
+    for (;;) {
+        struct zpoll_item item = {.sock = r->sock, .fd = -1, .want_out = true};
+        const int64_t now_ms = clock_mono_ms();
+        size_t ready = 0;
+        nhub_err err = NHUB_OK;
+
+        if (zsock_writable(r->sock)) {
+            return NHUB_OK;
+        }
+        if (now_ms >= deadline_ms) {
+            return NHUB_EUNAVAIL;
+        }
+        err = zpoll_wait(&item, 1, wait_ms(now_ms, deadline_ms), &ready);
+        if (err != NHUB_OK) {
+            return err;
+        }
+    }
+}
+
+nhub_err requester_reconnect(struct requester *r)
+{
+    struct zsock *fresh = NULL;
+    const nhub_err err = open_socket(r, &fresh);
+
+    if (err != NHUB_OK) {
+        return err;
+    }
+    zsock_destroy(&r->sock);
+    r->sock = fresh;
+    return NHUB_OK;
+}
+
+int64_t requester_deadline_ms(const struct requester *r)
+{
+    return r->in_flight ? r->next_deadline_ms : INT64_MAX;
+}
+
+size_t requester_in_flight(const struct requester *r)
+{
+    return r->in_flight;
+}
+
+uint64_t requester_strays(const struct requester *r)
+{
+    return r->strays;
+}
+
+int requester_fd(struct requester *r)
+{
+    return zsock_fd(r->sock);
+}
