@@ -1,0 +1,426 @@
+/*
+ * hub: create, turn, stop.
+ */
+#include "daemon/hub.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/service.h"
+#include "daemon/intake.h"
+#include "daemon/publish.h"
+#include "daemon/publisher.h"
+#include "daemon/ring.h"
+#include "daemon/stats.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Frames read of a socket in a turn: enough to pay for the wake-up (twice the rate of one at a
+ * time), few enough that the others wait less than a millisecond. */
+#define TURN_BUDGET 256
+/* Messages that wait at PULL for each publisher; the kernel's buffers and the publisher's own queue
+ * come in front of it. It is also what a flood of large events may hold: 1000 times their size. */
+#define COLLECTOR_HWM 1000
+#define TICK_MS       1000
+/* How soon full peers are tried again; ROUTER does not tell when one has room. */
+#define RETRY_MS 5
+/* At the end publishers' events that are under way are awaited for so long, … */
+#define DRAIN_MAX_MS 500
+/* … but not longer than this after the last one came. */
+#define DRAIN_QUIET_MS 50
+
+struct hub {
+    struct settings *settings;
+    struct zctx *ctx;
+    struct zsock *collector;
+    struct publisher *publisher;
+    struct requests *requests;
+    struct journal *journal;
+    struct intake *intake;
+    struct stats stats;
+    struct hub_ports ports;
+    int signal_fd;
+    bool is_stopping;
+    int64_t next_tick_ms;
+    int64_t next_stats_ms; /* 0 = never */
+    int64_t next_watchdog_ms;
+    int64_t watchdog_ms; /* 0 = none */
+};
+
+/* ---- create ---- */
+
+static void gauges(void *context, struct stats_gauges *out)
+{
+    const struct hub *h = context;
+
+    journal_state(h->journal, &out->journal);
+    out->epoch = h->journal->epoch;
+    out->dedup_ids = intake_dedup_ids(h->intake);
+}
+
+static nhub_err create_journal(struct hub *h)
+{
+    const struct ring_limits limits = {
+        .max_events = h->settings->hub.history_events,
+        .max_bytes = h->settings->hub.history_bytes,
+        .max_record_bytes = h->settings->hub.max_event_bytes + INTAKE_RENDER_EXTRA,
+    };
+
+    if (h->settings->hub.journal.enabled) {
+        log_info("journal_in_memory", log_bool("hub.journal.enabled", true),
+                 log_str("note", "this version keeps events in memory only; each start is a new "
+                                 "epoch"));
+    }
+    return ring_create(&h->journal, &limits);
+}
+
+static nhub_err open_collector(struct hub *h)
+{
+    const struct zsock_options options = {
+        .sndhwm = 1,
+        .rcvhwm = COLLECTOR_HWM,
+        .linger_ms = 0,
+        .max_msg_bytes = (int64_t)(2 * publish_max_bytes(h->settings)),
+    };
+    const nhub_err err = zsock_create(&h->collector, h->ctx, ZSOCK_PULL, &options);
+
+    return err ? err
+               : zsock_bind(h->collector, h->settings->hub.bind,
+                            (uint16_t)h->settings->hub.collector_port, &h->ports.collector);
+}
+
+static nhub_err open_publisher(struct hub *h)
+{
+    return publisher_create(&h->publisher, h->ctx, h->settings->hub.bind,
+                            (uint16_t)h->settings->hub.publisher_port, &h->stats,
+                            &h->ports.publisher);
+}
+
+static nhub_err open_requests(struct hub *h)
+{
+    const struct requests_parts parts = {
+        .settings = h->settings,
+        .stats = &h->stats,
+        .journal = h->journal,
+        .intake = h->intake,
+        .ports = &h->ports,
+        .gauges = gauges,
+        .context = h,
+    };
+
+    return requests_create(&h->requests, h->ctx, h->settings->hub.bind,
+                           (uint16_t)h->settings->hub.requests_port, &parts, &h->ports.requests);
+}
+
+static nhub_err create_intake(struct hub *h)
+{
+    const struct intake_parts parts = {.settings = h->settings,
+                                       .stats = &h->stats,
+                                       .journal = h->journal,
+                                       .publisher = h->publisher};
+
+    return intake_create(&h->intake, &parts);
+}
+
+static void explain(struct buf *error, const struct hub *h, const char *key, const char *flag,
+                    uint64_t port, nhub_err err)
+{
+    buf_printf(error, "%s: cannot listen on %s port %" PRIu64 ": %s; choose another port with %s",
+               key, h->settings->hub.bind, port,
+               err == NHUB_ESYS ? strerror(errno) : nhub_strerror(err), flag);
+}
+
+static nhub_err open_all(struct hub *h, struct buf *error)
+{
+    const struct settings *s = h->settings;
+    nhub_err err = zctx_create(&h->ctx);
+
+    if (!err) {
+        err = create_journal(h);
+    }
+    if (err) {
+        buf_printf(error, "cannot start: %s", nhub_strerror(err));
+        return err;
+    }
+    err = open_collector(h);
+    if (err) {
+        explain(error, h, "hub.collector_port", "--hub-collector-port", s->hub.collector_port, err);
+        return err;
+    }
+    err = open_publisher(h);
+    if (err) {
+        explain(error, h, "hub.publisher_port", "--hub-publisher-port", s->hub.publisher_port, err);
+        return err;
+    }
+    err = create_intake(h);
+    if (err) {
+        buf_printf(error, "cannot start: %s", nhub_strerror(err));
+        return err;
+    }
+    err = open_requests(h);
+    if (err) {
+        explain(error, h, "hub.requests_port", "--hub-requests-port", s->hub.requests_port, err);
+    }
+    return err;
+}
+
+nhub_err hub_create(struct hub **out, struct settings *settings, int signal_fd, struct buf *error)
+{
+    struct hub *h = calloc(1, sizeof *h);
+    const int64_t now_ms = clock_mono_ms();
+    nhub_err err;
+
+    if (!h) {
+        buf_add_str(error, "cannot start: out of memory");
+        return NHUB_ENOMEM;
+    }
+    h->settings = settings;
+    h->signal_fd = signal_fd;
+    stats_init(&h->stats, clock_wall_us(), now_ms);
+    err = open_all(h, error);
+    if (err) {
+        hub_destroy(&h);
+        return err;
+    }
+    h->next_tick_ms = now_ms + TICK_MS;
+    h->watchdog_ms = service_watchdog_interval_ms();
+    h->next_watchdog_ms = now_ms;
+    *out = h;
+    return NHUB_OK;
+}
+
+void hub_destroy(struct hub **h_p)
+{
+    struct hub *h = *h_p;
+
+    if (!h) {
+        return;
+    }
+    if (h->requests) {
+        requests_close(h->requests);
+    }
+    publisher_destroy(&h->publisher);
+    zsock_destroy(&h->collector);
+    zctx_destroy(&h->ctx); /* waits while queued answers and events go out */
+    requests_destroy(&h->requests);
+    intake_destroy(&h->intake);
+    journal_destroy(&h->journal);
+    free(h);
+    *h_p = NULL;
+}
+
+const struct hub_ports *hub_ports(const struct hub *h)
+{
+    return &h->ports;
+}
+
+const char *hub_epoch(const struct hub *h)
+{
+    return h->journal->epoch;
+}
+
+/* ---- timers ---- */
+
+static void schedule_stats(struct hub *h, int64_t now_ms)
+{
+    const int64_t interval_ms = (int64_t)h->settings->hub.stats_interval_s * 1000;
+
+    h->next_stats_ms = interval_ms > 0 ? now_ms + interval_ms : 0;
+}
+
+static void tell_stats(struct hub *h)
+{
+    const char *type = h->settings->hub.stats_event;
+    struct stats_gauges now;
+    struct buf data;
+
+    gauges(h, &now);
+    stats_log(&h->stats, &now);
+    if (type[0] == '\0') {
+        return;
+    }
+    buf_init(&data);
+    stats_write(&h->stats, &now, &data);
+    if (!data.failed) {
+        intake_own_event(h->intake, type, data.data, data.len);
+    }
+    buf_fini(&data);
+}
+
+/* What is due; returns the time until the next. */
+static int run_timers(struct hub *h)
+{
+    const int64_t now_ms = clock_mono_ms();
+    int64_t next_ms;
+
+    if (now_ms >= h->next_tick_ms) {
+        stats_tick(&h->stats, now_ms);
+        h->next_tick_ms = now_ms + TICK_MS;
+    }
+    if (h->next_stats_ms > 0 && now_ms >= h->next_stats_ms) {
+        tell_stats(h);
+        schedule_stats(h, now_ms);
+    }
+    if (h->watchdog_ms > 0 && now_ms >= h->next_watchdog_ms) {
+        service_watchdog();
+        h->next_watchdog_ms = now_ms + h->watchdog_ms;
+    }
+    next_ms = h->next_tick_ms;
+    if (h->next_stats_ms > 0 && h->next_stats_ms < next_ms) {
+        next_ms = h->next_stats_ms;
+    }
+    if (h->watchdog_ms > 0 && h->next_watchdog_ms < next_ms) {
+        next_ms = h->next_watchdog_ms;
+    }
+    return (int)(next_ms - now_ms);
+}
+
+/* ---- turn ---- */
+
+static void reload(struct hub *h)
+{
+    service_reloading();
+    if (settings_reload(h->settings) == NHUB_OK) {
+        schedule_stats(h, clock_mono_ms());
+    }
+    service_reloaded();
+}
+
+static void take_signals(struct hub *h)
+{
+    int signal_number;
+
+    while ((signal_number = service_next_signal(h->signal_fd)) != 0) {
+        if (signal_number == SIGHUP) {
+            reload(h);
+        } else {
+            log_info("signal", log_str("name", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
+            h->is_stopping = true;
+        }
+    }
+}
+
+/* Every frame is an event, also those of one message. */
+static bool read_events(struct hub *h, unsigned budget)
+{
+    struct zframe frame;
+    unsigned i;
+
+    zframe_init(&frame);
+    for (i = 0; i < budget; i++) {
+        if (zsock_recv(h->collector, &frame) != NHUB_OK) {
+            break;
+        }
+        intake_push(h->intake, zframe_data(&frame), zframe_size(&frame),
+                    zframe_property(&frame, "Peer-Address"));
+    }
+    zframe_close(&frame);
+    return i == budget;
+}
+
+/* Reads a share of each socket. Sets *out_timeout_ms: how long the next wait may be. */
+static void read_sockets(struct hub *h, int *out_timeout_ms)
+{
+    bool has_more = publisher_read(h->publisher, TURN_BUDGET);
+
+    has_more = requests_read(h->requests, TURN_BUDGET) || has_more;
+    has_more = read_events(h, TURN_BUDGET) || has_more;
+    journal_commit(h->journal);
+    *out_timeout_ms = requests_end_turn(h->requests) ? RETRY_MS : INT32_MAX;
+    if (has_more) {
+        *out_timeout_ms = 0;
+    }
+}
+
+static nhub_err wait_for_work(struct hub *h, int timeout_ms, bool *out_is_signal, size_t *out_ready)
+{
+    struct zpoll_item items[] = {
+        {.fd = h->signal_fd, .want_in = true},
+        {.sock = h->collector, .want_in = true},
+        {.sock = publisher_socket(h->publisher), .want_in = true},
+        {.sock = requests_socket(h->requests), .want_in = true},
+        {.fd = journal_fd(h->journal), .want_in = true},
+    };
+    const size_t count = sizeof items / sizeof items[0] - (journal_fd(h->journal) < 0 ? 1 : 0);
+    const nhub_err err = zpoll_wait(items, count, timeout_ms, out_ready);
+
+    *out_is_signal = !err && items[0].in;
+    if (!err && count == sizeof items / sizeof items[0] && items[count - 1].in) {
+        journal_turn(h->journal);
+    }
+    return err;
+}
+
+static nhub_err turn(struct hub *h, int *timeout_ms)
+{
+    const int timer_ms = run_timers(h);
+    bool is_signal;
+    size_t ready;
+    const nhub_err err =
+        wait_for_work(h, *timeout_ms < timer_ms ? *timeout_ms : timer_ms, &is_signal, &ready);
+
+    if (err) {
+        return err;
+    }
+    if (is_signal) {
+        take_signals(h);
+    }
+    read_sockets(h, timeout_ms);
+    if (requests_wants_stop(h->requests)) {
+        h->is_stopping = true;
+    }
+    return NHUB_OK;
+}
+
+/* ---- stop ---- */
+
+/* Takes what publishers have sent before they could know. */
+static void drain(struct hub *h)
+{
+    const int64_t end_ms = clock_mono_ms() + DRAIN_MAX_MS;
+    const uint64_t received = h->stats.events_received;
+    int timeout_ms = DRAIN_QUIET_MS;
+    bool is_signal;
+    size_t ready;
+
+    requests_set_stopping(h->requests);
+    while (clock_mono_ms() < end_ms) {
+        if (wait_for_work(h, timeout_ms < DRAIN_QUIET_MS ? timeout_ms : DRAIN_QUIET_MS, &is_signal,
+                          &ready) != NHUB_OK) {
+            break;
+        }
+        if (is_signal) {
+            while (service_next_signal(h->signal_fd) != 0) {
+            }
+        }
+        if (ready == 0 && timeout_ms >= DRAIN_QUIET_MS) {
+            break;
+        }
+        read_sockets(h, &timeout_ms);
+    }
+    log_info("drained", log_uint("events", h->stats.events_received - received));
+}
+
+nhub_err hub_run(struct hub *h)
+{
+    int timeout_ms = INT32_MAX;
+    nhub_err err = NHUB_OK;
+    struct stats_gauges now;
+
+    schedule_stats(h, clock_mono_ms());
+    while (!err && !h->is_stopping) {
+        err = turn(h, &timeout_ms);
+    }
+    service_stopping();
+    if (err) {
+        log_error("loop_failed", log_str("error", nhub_strerror(err)), log_errno(errno));
+        return err;
+    }
+    drain(h);
+    gauges(h, &now);
+    stats_log(&h->stats, &now);
+    return NHUB_OK;
+}

@@ -1,0 +1,285 @@
+/*
+ * intake: check, de-duplicate, number, keep, publish.
+ */
+#include "daemon/intake.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/dedup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A longer source_service takes part in the key with its undecoded text. */
+#define SOURCE_DECODED_MAX 1024
+
+struct intake {
+    struct intake_parts parts;
+    struct dedup *dedup; /* NULL = off */
+    struct log_limit refused_limit;
+    struct log_limit unnumbered_limit;
+};
+
+nhub_err intake_create(struct intake **out, const struct intake_parts *parts)
+{
+    const uint64_t ids = parts->settings->hub.dedup_ids;
+    const uint64_t window_ms = parts->settings->hub.dedup_window_s * 1000;
+    struct intake *in = calloc(1, sizeof *in);
+    nhub_err err = NHUB_OK;
+
+    if (!in) {
+        return NHUB_ENOMEM;
+    }
+    in->parts = *parts;
+    in->refused_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
+    in->unnumbered_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
+    if (ids > 0 && window_ms > 0) {
+        err = dedup_create(&in->dedup, ids, window_ms);
+    }
+    if (err) {
+        intake_destroy(&in);
+        return err;
+    }
+    *out = in;
+    return NHUB_OK;
+}
+
+void intake_destroy(struct intake **in_p)
+{
+    if (*in_p) {
+        dedup_destroy(&(*in_p)->dedup);
+        free(*in_p);
+        *in_p = NULL;
+    }
+}
+
+static struct hash128 key_of(const struct dedup *d, const struct event *e)
+{
+    const struct json_span *span = &e->field[EVENT_SOURCE];
+    char decoded[SOURCE_DECODED_MAX];
+    char id[EVENT_ID_MAX];
+    const char *source = decoded;
+    size_t source_len = 0;
+    size_t id_len = 0;
+
+    if (event_string(e, EVENT_SOURCE, decoded, sizeof decoded, &source_len) != NHUB_OK) {
+        source = span->p;
+        source_len = span->len;
+    }
+    /* The parser has seen that the id fits. */
+    NHUB_IGNORE(event_string(e, EVENT_ID, id, sizeof id, &id_len));
+    return dedup_key(d, source, source_len, id, id_len);
+}
+
+static void look_up_id(struct intake *in, uint64_t pending, struct intake_event *out)
+{
+    const struct event *e = &out->event;
+    const struct json_span *data = &e->field[EVENT_DATA];
+    struct journal_state journal;
+    struct hash128 key;
+    uint64_t content;
+
+    if (!in->dedup || e->field[EVENT_ID].kind == JSON_ABSENT) {
+        return;
+    }
+    journal_state(in->parts.journal, &journal);
+    key = key_of(in->dedup, e);
+    content = dedup_content(in->dedup, e->type, e->type_len, data->p, data->len);
+    switch (dedup_check(in->dedup, &key, content, journal.last + pending + 1, clock_mono_ms(),
+                        &out->seq)) {
+    case DEDUP_NEW:
+        out->was_added = true;
+        break;
+    case DEDUP_DUPLICATE:
+        out->outcome = INTAKE_DUPLICATE;
+        break;
+    case DEDUP_CONFLICT:
+        out->outcome = INTAKE_CONFLICT;
+        break;
+    }
+}
+
+void intake_check(struct intake *in, const char *text, size_t len, uint64_t pending,
+                  json_unknown_fn *unknown, void *context, struct intake_event *out)
+{
+    const struct settings *settings = in->parts.settings;
+
+    out->error = (struct event_error){.reason = EVENT_OK};
+    out->outcome = INTAKE_NEW;
+    out->text_len = len;
+    out->seq = 0;
+    out->was_added = false;
+    out->has_correlation = false;
+    if (len > settings->hub.max_event_bytes) {
+        out->outcome = INTAKE_REFUSED;
+        out->error = (struct event_error){.reason = EVENT_TOO_BIG,
+                                          .detail = "the event is larger than hub.max_event_bytes"};
+        return;
+    }
+    if (event_parse(text, len, EVENT_DOOR_ZEROMQ, settings->hub.stats_event, unknown, context,
+                    &out->event, &out->error) != NHUB_OK) {
+        out->outcome = INTAKE_REFUSED;
+        return;
+    }
+    look_up_id(in, pending, out);
+}
+
+void intake_undo(struct intake *in, uint64_t count)
+{
+    if (in->dedup) {
+        dedup_undo(in->dedup, count);
+    }
+}
+
+/* Renders the event into the journal's memory and sends it from there. */
+static nhub_err number_event(struct intake *in, const struct event *e, size_t text_len,
+                             const char *correlation, uint64_t *out_seq, size_t *out_line_len)
+{
+    struct journal *journal = in->parts.journal;
+    const struct event_fill fill = {.now_us = clock_wall_us(), .correlation_id = correlation};
+    struct journal_slot slot;
+    const nhub_err err = journal_open_slot(journal, e->type, e->type_len,
+                                           event_render_max(e, &fill, text_len), &slot);
+
+    if (err) {
+        return err;
+    }
+    *out_line_len = event_render(e, &fill, &slot.position, slot.line);
+    journal_close_slot(journal, *out_line_len, fill.now_us);
+    *out_seq = slot.position.seq;
+    publisher_send(in->parts.publisher, e->type, e->type_len, slot.line, *out_line_len);
+    return NHUB_OK;
+}
+
+static void count_received(struct stats *stats, const struct intake_event *e)
+{
+    stats->events_received++;
+    stats->received_bytes += e->text_len;
+    stats->ignored_fields += e->event.ignored;
+    stats->last_message_us = clock_wall_us();
+}
+
+static nhub_err finish_new(struct intake *in, struct intake_event *e, const char *peer)
+{
+    struct stats *stats = in->parts.stats;
+    uint64_t suppressed;
+    size_t line_len;
+    nhub_err err;
+
+    if (e->event.field[EVENT_CORRELATION].kind == JSON_ABSENT) {
+        uuid_v4(e->correlation);
+        e->has_correlation = true;
+    }
+    err = number_event(in, &e->event, e->text_len, e->correlation, &e->seq, &line_len);
+    if (err) {
+        stats->not_numbered++;
+        if (log_limit_pass(&in->unnumbered_limit, &suppressed)) {
+            log_error("event_not_numbered", log_str("error", nhub_strerror(err)),
+                      log_str("peer", peer), log_uint("not_numbered_total", stats->not_numbered),
+                      log_uint("suppressed", suppressed));
+        }
+        return NHUB_EUNAVAIL;
+    }
+    count_received(stats, e);
+    stats->events_published++;
+    stats->published_bytes += line_len;
+    stats->nonfinite += e->event.has_nonfinite ? 1 : 0;
+    return NHUB_OK;
+}
+
+nhub_err intake_finish(struct intake *in, struct intake_event *e, const char *peer)
+{
+    switch (e->outcome) {
+    case INTAKE_NEW:
+        return finish_new(in, e, peer);
+    case INTAKE_DUPLICATE:
+        count_received(in->parts.stats, e);
+        in->parts.stats->duplicates++;
+        break;
+    case INTAKE_CONFLICT:
+    case INTAKE_REFUSED:
+        intake_count_refused(in, e, peer);
+        break;
+    }
+    return NHUB_OK;
+}
+
+void intake_count_refused(struct intake *in, const struct intake_event *e, const char *peer)
+{
+    struct stats *stats = in->parts.stats;
+    uint64_t suppressed;
+
+    if (e->outcome == INTAKE_CONFLICT) {
+        stats->conflicts++;
+    } else {
+        stats->rejected[e->error.reason]++;
+    }
+    if (log_limit_pass(&in->refused_limit, &suppressed)) {
+        log_warn("event_refused", log_str("reason", intake_code(e)),
+                 log_str("detail", intake_detail(e)), log_uint("offset", e->error.offset),
+                 log_uint("bytes", e->text_len), log_str("peer", peer),
+                 log_uint("refused_total", stats_rejected_total(stats)),
+                 log_uint("suppressed", suppressed));
+    }
+}
+
+void intake_push(struct intake *in, const char *text, size_t len, const char *peer)
+{
+    struct intake_event e;
+
+    intake_check(in, text, len, 0, NULL, NULL, &e);
+    if (intake_finish(in, &e, peer) != NHUB_OK && e.was_added) {
+        intake_undo(in, 1); /* counted and logged already; it may come again */
+    }
+}
+
+void intake_own_event(struct intake *in, const char *type, const char *data, size_t len)
+{
+    struct buf text;
+    struct event event;
+    struct event_error error = {.detail = NULL};
+    char correlation[UUID_TEXT_LEN];
+    uint64_t seq;
+    size_t line_len;
+    nhub_err err = NHUB_ENOMEM;
+
+    buf_init(&text);
+    buf_add_str(&text, "{\"event_type\":");
+    buf_add_json_cstr(&text, type);
+    buf_add_str(&text, ",\"source_service\":");
+    buf_add_json_cstr(&text, in->parts.settings->hub.source_service);
+    buf_add_str(&text, ",\"data\":");
+    buf_add(&text, data, len);
+    buf_add_char(&text, '}');
+    if (!text.failed) {
+        err = event_parse(text.data, text.len, EVENT_DOOR_ZEROMQ, NULL, NULL, NULL, &event, &error);
+    }
+    if (!err) {
+        uuid_v4(correlation);
+        err = number_event(in, &event, text.len, correlation, &seq, &line_len);
+    }
+    if (err) {
+        log_error("own_event_failed", log_str("type", type),
+                  log_str("error", err == NHUB_EPROTO ? error.detail : nhub_strerror(err)));
+    } else {
+        in->parts.stats->own_events++;
+    }
+    buf_fini(&text);
+}
+
+uint64_t intake_dedup_ids(const struct intake *in)
+{
+    return in->dedup ? dedup_count(in->dedup) : 0;
+}
+
+const char *intake_code(const struct intake_event *e)
+{
+    return e->outcome == INTAKE_CONFLICT ? "duplicate_conflict"
+                                         : event_reason_code(e->error.reason);
+}
+
+const char *intake_detail(const struct intake_event *e)
+{
+    return e->outcome == INTAKE_CONFLICT ? "an event with this id came before with other content"
+                                         : e->error.detail;
+}

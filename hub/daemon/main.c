@@ -1,0 +1,79 @@
+/*
+ * notifyhub-hub: the hub daemon. Settings, signals, the loop, the exit status.
+ *
+ * Exit status: 0 after an orderly end, 1 when it cannot start or its loop fails, 2 for a bad
+ * configuration or command line.
+ */
+#include "base/log.h"
+#include "base/service.h"
+#include "daemon/hub.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char about[] =
+    "The hub of Notification Hub: takes events by ZeroMQ (PUSH or request), numbers them, keeps "
+    "the last ones\nand sends them to all subscribers (SUB). Gateways connect to it and serve HTTP "
+    "and WebSocket.";
+
+static void announce(const struct hub *h)
+{
+    const struct hub_ports *ports = hub_ports(h);
+    char line[128];
+
+    (void)snprintf(line, sizeof line, "ready hub collector=%u publisher=%u requests=%u epoch=%s",
+                   ports->collector, ports->publisher, ports->requests, hub_epoch(h));
+    log_info("started", log_uint("collector_port", ports->collector),
+             log_uint("publisher_port", ports->publisher),
+             log_uint("requests_port", ports->requests), log_str("epoch", hub_epoch(h)),
+             log_str("version", NHUB_VERSION));
+    service_ready(line);
+}
+
+static int run(struct settings *settings, int signal_fd)
+{
+    struct hub *h = NULL;
+    struct buf error;
+    nhub_err err;
+
+    buf_init(&error);
+    err = hub_create(&h, settings, signal_fd, &error);
+    if (err) {
+        log_error("start_failed", log_str("error", buf_cstr(&error)));
+        buf_fini(&error);
+        return 1;
+    }
+    buf_fini(&error);
+    announce(h);
+    err = hub_run(h);
+    hub_destroy(&h);
+    log_info("stopped", log_int("exit_status", err ? 1 : 0));
+    return err ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const sections[] = {"hub", "log", NULL};
+    struct settings settings = {0};
+    struct options options;
+    int signal_fd = -1;
+    int status = 0;
+
+    if (settings_start(&settings, "notifyhub-hub", about, sections, argc, argv, &status) !=
+        NHUB_OK) {
+        return status;
+    }
+    settings_options(&settings, &options);
+    log_open("hub", STDERR_FILENO, (enum log_level)settings.log.level,
+             (enum log_format)settings.log.format);
+    if (service_signals(&signal_fd) != NHUB_OK) {
+        log_error("start_failed", log_str("error", "signals cannot be caught"));
+        options_free(&options);
+        return 1;
+    }
+    status = run(&settings, signal_fd);
+    (void)close(signal_fd);
+    options_free(&options);
+    return status;
+}

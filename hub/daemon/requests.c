@@ -1,0 +1,434 @@
+/*
+ * requests: from frames to actions.
+ *
+ * frames: identity, message type, JSON, then events of a publish; what follows another request is
+ * ignored.
+ */
+#include "daemon/requests.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/net.h"
+#include "daemon/call.h"
+#include "daemon/envelope.h"
+#include "daemon/history.h"
+#include "daemon/lookup.h"
+#include "daemon/publish.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINGER_MS 1000
+/* Messages of a peer that wait to be read: a bound for memory, and room for several windows. */
+#define RECEIVE_HWM 1000
+/* Answers of a peer that ZeroMQ holds; more wait in our own queue, which is bounded by bytes. */
+#define SEND_HWM 1000
+#define PEER_MAX 64
+
+/* The message that is being read. */
+struct reading {
+    size_t frames; /* read so far */
+    enum message_type type;
+    struct call call;
+    bool is_parsed; /* the JSON was readable */
+    char peer[PEER_MAX];
+};
+
+struct requests {
+    struct requests_parts parts;
+    struct zsock *sock;
+    struct replies *replies;
+    struct publish *publish;
+    struct history *history;
+    struct reading reading;
+    struct log_limit noise_limit;
+    struct log_limit bad_limit;
+    bool is_stopping;
+    bool wants_stop;
+};
+
+static nhub_err open_socket(struct requests *r, struct zctx *ctx, const char *host, uint16_t port,
+                            uint16_t *out_port)
+{
+    const struct zsock_options options = {
+        .sndhwm = SEND_HWM,
+        .rcvhwm = RECEIVE_HWM,
+        .linger_ms = LINGER_MS,
+        .max_msg_bytes = (int64_t)(2 * publish_max_bytes(r->parts.settings)),
+        .router_mandatory = true,
+    };
+    const nhub_err err = zsock_create(&r->sock, ctx, ZSOCK_ROUTER, &options);
+
+    return err ? err : zsock_bind(r->sock, host, port, out_port);
+}
+
+static nhub_err create_parts(struct requests *r)
+{
+    const struct replies_limits limits = REPLIES_LIMITS;
+    const struct reply_sink sink = reply_sink_socket(r->sock);
+    nhub_err err = replies_create(&r->replies, &sink, &limits, r->parts.stats);
+
+    if (!err) {
+        err = publish_create(&r->publish, r->parts.intake, r->parts.journal, r->parts.settings);
+    }
+    if (!err) {
+        err = history_create(&r->history, r->parts.journal, r->parts.settings);
+    }
+    return err;
+}
+
+nhub_err requests_create(struct requests **out, struct zctx *ctx, const char *host, uint16_t port,
+                         const struct requests_parts *parts, uint16_t *out_port)
+{
+    struct requests *r = calloc(1, sizeof *r);
+    nhub_err err;
+    int saved;
+
+    if (!r) {
+        return NHUB_ENOMEM;
+    }
+    r->parts = *parts;
+    r->noise_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
+    r->bad_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
+    err = open_socket(r, ctx, host, port, out_port);
+    if (!err) {
+        err = create_parts(r);
+    }
+    if (err) {
+        saved = errno;
+        requests_destroy(&r);
+        errno = saved;
+        return err;
+    }
+    *out = r;
+    return NHUB_OK;
+}
+
+/* Ends the message being read: frees what was gathered of it. */
+static void end_reading(struct requests *r)
+{
+    if (r->reading.frames > 0) {
+        call_fini(&r->reading.call);
+    }
+    publish_reset(r->publish);
+    r->reading = (struct reading){.frames = 0};
+}
+
+void requests_close(struct requests *r)
+{
+    if (r->publish) {
+        end_reading(r);
+    }
+    replies_destroy(&r->replies);
+    zsock_destroy(&r->sock);
+}
+
+void requests_destroy(struct requests **r_p)
+{
+    struct requests *r = *r_p;
+
+    if (r) {
+        requests_close(r);
+        publish_destroy(&r->publish);
+        history_destroy(&r->history);
+        free(r);
+        *r_p = NULL;
+    }
+}
+
+/* ---- actions ---- */
+
+static void answer_health(struct call *call)
+{
+    struct buf out;
+
+    buf_init(&out);
+    envelope_success(&out);
+    buf_printf(&out, ",\"status\":\"ok\",\"timestamp\":%" PRId64, clock_wall_us() / 1000000);
+    envelope_end(&out, &call->request);
+    call_answer(call, &out, NULL);
+}
+
+static void answer_info(const struct requests *r, struct call *call)
+{
+    const struct hub_ports *ports = r->parts.ports;
+    struct buf out;
+
+    buf_init(&out);
+    envelope_success(&out);
+    buf_printf(&out,
+               ",\"status\":\"ok\",\"collector_port\":%u,\"publisher_port\":%u"
+               ",\"requests_port\":%u,\"statistics\":",
+               ports->collector, ports->publisher, ports->requests);
+    stats_write_basic(r->parts.stats, &out);
+    buf_printf(&out, ",\"timestamp\":%" PRId64 ",\"protocol\":%d,\"epoch\":\"%s\"",
+               clock_wall_us() / 1000000, REQUEST_PROTOCOL_VERSION, r->parts.journal->epoch);
+    envelope_end(&out, &call->request);
+    call_answer(call, &out, NULL);
+}
+
+static void answer_stats(const struct requests *r, struct call *call)
+{
+    struct stats_gauges gauges;
+    struct buf out;
+
+    r->parts.gauges(r->parts.context, &gauges);
+    buf_init(&out);
+    envelope_success(&out);
+    buf_add_str(&out, ",\"statistics\":");
+    stats_write(r->parts.stats, &gauges, &out);
+    envelope_end(&out, &call->request);
+    call_answer(call, &out, NULL);
+}
+
+static bool may_terminate(const struct requests *r, const char *peer)
+{
+    switch (r->parts.settings->hub.allow_terminate) {
+    case TERMINATE_ANY:
+        return true;
+    case TERMINATE_LOOPBACK:
+        return peer[0] != '\0' && net_is_loopback(peer);
+    default:
+        return false;
+    }
+}
+
+static void terminate(struct requests *r, struct call *call, const char *peer)
+{
+    struct buf out;
+
+    if (!may_terminate(r, peer)) {
+        log_warn("terminate_refused", log_str("peer", peer));
+        call_refuse(call, "terminate is not allowed from here (hub.allow_terminate)",
+                    "terminate_refused");
+        return;
+    }
+    log_info("terminate_requested", log_str("peer", peer));
+    r->wants_stop = true;
+    buf_init(&out);
+    envelope_success(&out);
+    buf_add_str(&out, ",\"status\":\"terminating\",\"timestamp\":");
+    stats_write_seconds(&out, clock_wall_us());
+    envelope_end(&out, &call->request);
+    call_answer(call, &out, NULL);
+}
+
+static void refuse_unknown_action(struct requests *r, struct call *call)
+{
+    struct buf text;
+    struct buf out;
+    uint64_t suppressed;
+
+    if (log_limit_pass(&r->bad_limit, &suppressed)) {
+        log_warn("unknown_action", log_str("action", call->request.action_name),
+                 log_uint("suppressed", suppressed));
+    }
+    buf_init(&text);
+    buf_init(&out);
+    buf_add_str(&text, "Unknown action: ");
+    buf_add_str(&text, call->request.action_name);
+    envelope_error(&out, buf_cstr(&text), NULL);
+    envelope_end(&out, &call->request);
+    call_answer(call, &out, NULL);
+    buf_fini(&text);
+}
+
+static void run_action(struct requests *r, struct reading *reading)
+{
+    struct call *call = &reading->call;
+
+    r->parts.stats->requests[call->request.action]++;
+    switch (call->request.action) {
+    case ACTION_HEALTH:
+        answer_health(call);
+        break;
+    case ACTION_INFO:
+        answer_info(r, call);
+        break;
+    case ACTION_TERMINATE:
+        terminate(r, call, reading->peer);
+        break;
+    case ACTION_PUBLISH:
+        publish_run(r->publish, call, reading->peer[0] ? reading->peer : NULL, r->is_stopping);
+        break;
+    case ACTION_POSITION:
+        lookup_position(r->parts.journal, r->parts.settings, call);
+        break;
+    case ACTION_HISTORY:
+        history_run(r->history, call);
+        break;
+    case ACTION_COUNT:
+        lookup_count(r->parts.journal, call);
+        break;
+    case ACTION_STATS:
+        answer_stats(r, call);
+        break;
+    case ACTION_UNKNOWN:
+        refuse_unknown_action(r, call);
+        break;
+    }
+}
+
+/* ---- reading ---- */
+
+static void refuse_unreadable(struct requests *r, struct call *call, struct buf *error_text)
+{
+    struct buf out;
+    uint64_t suppressed;
+
+    r->parts.stats->requests_bad++;
+    if (log_limit_pass(&r->bad_limit, &suppressed)) {
+        log_warn("bad_request", log_str("error", buf_cstr(error_text)),
+                 log_uint("bad_total", r->parts.stats->requests_bad),
+                 log_uint("suppressed", suppressed));
+    }
+    buf_init(&out);
+    envelope_error(&out, buf_cstr(error_text), call->request.error_code);
+    envelope_end(&out, &call->request);
+    call_answer(call, &out, NULL);
+}
+
+static void note_peer(struct reading *reading, struct zframe *frame)
+{
+    const char *peer = zframe_property(frame, "Peer-Address");
+    size_t len = peer ? strlen(peer) : 0;
+
+    if (len >= sizeof reading->peer) {
+        len = 0;
+    }
+    memcpy(reading->peer, peer ? peer : "", len);
+    reading->peer[len] = '\0';
+}
+
+static void take_json(struct requests *r, struct zframe *frame)
+{
+    struct reading *reading = &r->reading;
+    struct buf error_text;
+
+    if (reading->type == MESSAGE_UNKNOWN) {
+        return;
+    }
+    buf_init(&error_text);
+    note_peer(reading, frame);
+    reading->call.replies = r->replies;
+    reading->call.stats = r->parts.stats;
+    reading->call.wants_answer = reading->type == MESSAGE_REQ;
+    reading->is_parsed = request_parse(zframe_data(frame), zframe_size(frame),
+                                       &reading->call.request, &error_text) == NHUB_OK;
+    if (!reading->is_parsed) {
+        refuse_unreadable(r, &reading->call, &error_text);
+    }
+    buf_fini(&error_text);
+}
+
+static void note_unknown_message(struct requests *r, struct zframe *type)
+{
+    uint64_t suppressed;
+
+    r->parts.stats->unknown_messages++;
+    if (log_limit_pass(&r->noise_limit, &suppressed)) {
+        log_warn("unknown_message_type", log_uint("type_bytes", zframe_size(type)),
+                 log_uint("unknown_total", r->parts.stats->unknown_messages),
+                 log_uint("suppressed", suppressed));
+    }
+}
+
+static void note_short_message(struct requests *r)
+{
+    uint64_t suppressed;
+
+    r->parts.stats->short_messages++;
+    if (log_limit_pass(&r->noise_limit, &suppressed)) {
+        log_warn("short_message", log_uint("short_total", r->parts.stats->short_messages),
+                 log_uint("suppressed", suppressed));
+    }
+}
+
+static void take_identity(struct reading *reading, struct zframe *frame)
+{
+    memset(&reading->call, 0, sizeof reading->call);
+    zframe_init(&reading->call.identity);
+    NHUB_IGNORE(zframe_share(&reading->call.identity, frame)); /* both are initialised */
+}
+
+static void take_frame(struct requests *r, struct zframe *frame)
+{
+    struct reading *reading = &r->reading;
+
+    switch (reading->frames++) {
+    case 0:
+        take_identity(reading, frame);
+        break;
+    case 1:
+        reading->type = message_type_parse(zframe_data(frame), zframe_size(frame));
+        if (reading->type == MESSAGE_UNKNOWN) {
+            note_unknown_message(r, frame);
+        }
+        break;
+    case 2:
+        take_json(r, frame);
+        break;
+    default:
+        if (reading->is_parsed && reading->call.request.action == ACTION_PUBLISH) {
+            publish_add_frame(r->publish, frame);
+        }
+        break;
+    }
+}
+
+static void finish_message(struct requests *r)
+{
+    struct reading *reading = &r->reading;
+
+    if (reading->frames < 3) {
+        note_short_message(r);
+    } else if (reading->is_parsed) {
+        run_action(r, reading);
+    }
+    end_reading(r);
+}
+
+bool requests_read(struct requests *r, unsigned budget)
+{
+    struct zframe frame;
+    unsigned i;
+
+    zframe_init(&frame);
+    for (i = 0; i < budget; i++) {
+        bool has_more;
+
+        if (zsock_recv(r->sock, &frame) != NHUB_OK) {
+            break;
+        }
+        has_more = zframe_more(&frame);
+        take_frame(r, &frame);
+        if (!has_more) {
+            finish_message(r);
+        }
+    }
+    zframe_close(&frame);
+    return i == budget;
+}
+
+bool requests_end_turn(struct requests *r)
+{
+    replies_end_turn(r->replies);
+    return replies_retry(r->replies);
+}
+
+void requests_set_stopping(struct requests *r)
+{
+    r->is_stopping = true;
+}
+
+bool requests_wants_stop(const struct requests *r)
+{
+    return r->wants_stop;
+}
+
+struct zsock *requests_socket(struct requests *r)
+{
+    return r->sock;
+}

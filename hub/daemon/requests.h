@@ -1,0 +1,54 @@
+/*
+ * requests: the hub's ROUTER socket: reads requests, carries them out, answers. (PROTOCOL.md.)
+ *
+ * A message is read frame by frame, and each frame counts in the turn, so a `publish` of thousands
+ * of events does not keep others waiting; its events wait here until the last one is there.
+ *
+ * Threads: none inside; belongs to the loop.
+ */
+#ifndef NHUB_DAEMON_REQUESTS_H
+#define NHUB_DAEMON_REQUESTS_H
+
+#include "base/zsock.h"
+#include "daemon/intake.h"
+#include "daemon/journal.h"
+#include "daemon/stats.h"
+
+struct requests;
+
+struct hub_ports {
+    uint16_t collector, publisher, requests;
+};
+
+struct requests_parts {
+    const struct settings *settings;
+    struct stats *stats;
+    struct journal *journal;
+    struct intake *intake;
+    const struct hub_ports *ports; /* read when `info` is asked */
+    /* Figures for `stats`. */
+    void (*gauges)(void *context, struct stats_gauges *out);
+    void *context;
+};
+
+/* Binds to host:port; *out_port is the real port. The parts must outlive it.
+ * Errors: NHUB_ENOMEM; NHUB_ESYS (errno). */
+NHUB_MUST_USE nhub_err requests_create(struct requests **out, struct zctx *ctx, const char *host,
+                                       uint16_t port, const struct requests_parts *parts,
+                                       uint16_t *out_port);
+/* Closes the socket; answers that ZeroMQ has go out for the linger time while the context ends. */
+void requests_close(struct requests *r);
+/* To be called when the context has ended. */
+void requests_destroy(struct requests **r_p);
+
+/* Reads up to `budget` frames; returns true when there may be more. */
+bool requests_read(struct requests *r, unsigned budget);
+/* Sends batched answers and tries again for full peers; returns true while answers wait. */
+bool requests_end_turn(struct requests *r);
+/* From now on `publish` is refused with shutting_down. */
+void requests_set_stopping(struct requests *r);
+/* True when a peer asked the hub to terminate, and was allowed to. */
+bool requests_wants_stop(const struct requests *r);
+struct zsock *requests_socket(struct requests *r);
+
+#endif
