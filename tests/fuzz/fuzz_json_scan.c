@@ -4,7 +4,9 @@
  *   - it refuses escapes of half a surrogate pair;
  *   - it refuses numbers beyond a double's range;
  *   - it refuses a NUL in a key;
- *   - it nests deeper (2048 levels) than we do (512).
+ *   - it nests deeper (2048 levels) than we do (512);
+ *   - it overlooks a NUL byte behind a number (its stream takes an unread NUL for the end of its
+ *     buffer), so a text with a NUL is only expected to be refused by us.
  */
 #include <stdint.h>
 
@@ -155,6 +157,11 @@ static void compare(const char *text, size_t len)
     size_t depth = 0;
     bool lone = false;
     const nhub_err err = json_scan_value(text, len, NULL, &span, &report);
+
+    if (memchr(text, '\0', len)) {
+        EXPECT(err == NHUB_EPROTO);
+        return;
+    }
     json_t *root = json_loadb(text, len, ORACLE_FLAGS, &error);
 
     EXPECT(err == NHUB_OK || (err == NHUB_EPROTO && report.error && report.error_offset <= len));
