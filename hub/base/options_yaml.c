@@ -404,7 +404,8 @@ nhub_err options_load_yaml(struct options *o, const char *text, size_t len, cons
         map_destroy(&l.seen);
         return NHUB_ENOMEM;
     }
-    yaml_parser_set_input_string(&l.parser, (const unsigned char *)text, len);
+    /* libyaml aborts on a NULL, which is what an empty file gives. */
+    yaml_parser_set_input_string(&l.parser, (const unsigned char *)(len > 0 ? text : ""), len);
     /* Not by guess: a UTF-16 mark at the start would change what the bytes mean. */
     yaml_parser_set_encoding(&l.parser, YAML_UTF8_ENCODING);
     err = load_stream(&l);
