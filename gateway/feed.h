@@ -25,25 +25,6 @@ enum stream_format {
     FORMATS
 };
 
-struct blob;
-
-struct feed_event {
-    uint32_t refs; /* stream loop's thread only, after the hand-over */
-    struct position position;
-    const char *type; /* inside this allocation, NUL behind it */
-    size_t type_len;
-    const char *line; /* the hub's JSON line, inside this allocation, NUL behind it */
-    size_t line_len;
-    struct blob *rendered[FORMATS]; /* NULL until somebody needs it */
-    char bytes[];
-};
-/* One reference for the caller. Errors: NHUB_ENOMEM. */
-NHUB_MUST_USE nhub_err feed_event_create(struct feed_event **out, const struct position *position,
-                                         const void *type, size_t type_len, const void *line,
-                                         size_t line_len);
-struct feed_event *feed_event_ref(struct feed_event *e);
-void feed_event_unref(struct feed_event **e_p);
-
 enum gap_reason {
     GAP_RETENTION,
     GAP_UNCLEAN_STOP,
@@ -62,6 +43,34 @@ struct gap {
         to; /* last position that is missing; in another epoch: the point before its first event */
     enum gap_reason reason;
 };
+
+struct blob;
+
+struct feed_event {
+    uint32_t refs; /* stream loop's thread only, after the hand-over */
+    struct position position;
+    const char *type; /* inside this allocation, NUL behind it */
+    size_t type_len;
+    const char *line; /* the hub's JSON line, inside this allocation, NUL behind it */
+    size_t line_len;
+    struct blob *rendered[FORMATS]; /* NULL until somebody needs it */
+    /* A gap stands between events in caches and streams as a record of its own; NULL for an event.
+     * Such a record has no type and no line, and its position is gap->to. */
+    const struct gap *gap;
+    uint32_t holds;         /* shared streams and sessions that keep it for sending */
+    size_t held_text_bytes; /* of the rendered forms */
+    char bytes[];
+};
+/* One reference for the caller. Errors: NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err feed_event_create(struct feed_event **out, const struct position *position,
+                                         const void *type, size_t type_len, const void *line,
+                                         size_t line_len);
+/* A record that says what is missing. Errors: NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err feed_gap_create(struct feed_event **out, const struct gap *gap);
+/* Bytes that the record itself takes, without its rendered forms. */
+size_t feed_event_size(const struct feed_event *e);
+struct feed_event *feed_event_ref(struct feed_event *e);
+void feed_event_unref(struct feed_event **e_p);
 
 enum feed_kind {
     FEED_EVENT,    /* the next event, live or refilled: goes to the cache and to all streams */

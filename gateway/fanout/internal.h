@@ -1,0 +1,192 @@
+/*
+ * internal: what the files of the fan-out know of each other. Nobody else includes it.
+ *
+ * A session is in one of these states:
+ *
+ *   IDLE      subscribed to nothing
+ *   REPLAY    private: works off cache or history (replay.c)
+ *   READY     in lockstep with the others of its stream (stream.c)
+ *   LAGGING   at a position of its own in its stream, mostly because its transport is blocked
+ *   ENDED     done; the transport will destroy it
+ *
+ * What a session is owed goes out in this order: the rest of a long record, messages (control), a
+ * gap notice, then records.
+ */
+#ifndef GATEWAY_FANOUT_INTERNAL_H
+#define GATEWAY_FANOUT_INTERNAL_H
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "gateway/fanout/cache.h"
+#include "gateway/fanout/fanout.h"
+#include "gateway/fanout/last_values.h"
+#include "gateway/fanout/list.h"
+#include "gateway/fanout/pattern_set.h"
+#include "gateway/fanout/router.h"
+#include "gateway/fanout/session.h"
+
+#define SCRATCH_BYTES    ((size_t)64 * 1024)
+#define WHEEL_SLOTS      5     /* each session is looked at every 5 s */
+#define POSITION_IDLE_MS 10000 /* so an idle one is told its position every 10 to 15 s */
+#define STALL_MS         60000
+#define RESUME_WAIT_MS   10000 /* how long a resume waits for the hub at each step */
+
+enum session_state { STATE_IDLE, STATE_REPLAY, STATE_READY, STATE_LAGGING, STATE_ENDED };
+
+struct replay;
+struct latest;
+
+struct session {
+    struct list link;    /* in its stream's ready or lagging list, or the fan-out's replay lists */
+    struct list blocked; /* in the fan-out's list of blocked sessions */
+    struct list wheel;
+    struct fanout *f;
+    const struct sink_ops *sink;
+    void *context;
+    struct stream *stream;          /* NULL while IDLE or ENDED */
+    uint64_t at;                    /* LAGGING: index in the stream of the next record */
+    struct feed_event *long_record; /* under way in slices of RENDER_SLICE */
+    size_t long_offset;
+    struct buf control;
+    struct gap gap; /* to be told, when has_gap */
+    uint64_t gap_dropped;
+    struct replay *replay; /* REPLAY only */
+    struct latest *latest; /* policy latest, while lagging; else NULL */
+    size_t charge;         /* what a blocked session costs outside of its stream */
+    int64_t blocked_ms;    /* since when */
+    int64_t last_write_ms;
+    uint8_t door, format, policy, state;
+    bool is_blocked, has_gap;
+};
+
+struct stream_entry {
+    struct feed_event *record; /* held */
+    uint64_t bytes_before;     /* of all records ever appended before it */
+};
+
+/* Shared by all sessions with the same patterns and format. Records [first, end) are kept; the
+ * ready sessions have been sent everything before `front`. */
+struct stream {
+    struct fanout *f;
+    struct pattern_set *set;
+    struct list ready, lagging;
+    struct list dirty; /* in the fan-out's list when there is something to do */
+    struct list idle;  /* in the fan-out's list when nobody uses it any more */
+    struct list all;
+    struct stream_entry *entries; /* ring of cap, a power of two */
+    size_t cap;
+    uint64_t first, end, front;
+    uint64_t bytes; /* of all records ever appended */
+    uint32_t users;
+    enum stream_format format;
+};
+
+/* Bytes of several records in a row, as all sessions at the same place get them. */
+struct run {
+    const char *bytes;
+    size_t len;
+    uint64_t to; /* index behind the last record */
+    uint64_t events, gaps;
+    struct feed_event *long_record; /* instead of bytes: one that is written in slices */
+};
+
+struct scratch {
+    char data[SCRATCH_BYTES];
+    const struct stream *stream; /* whose run is in data; NULL = nobody's */
+    uint64_t from;
+    struct run run;
+};
+
+struct fanout {
+    struct fanout_options options;
+    struct gateway_counters *counters;
+    struct cache *cache;
+    struct last_values *last;
+    struct pattern_sets *sets;
+    struct router *router;
+    struct list streams; /* all */
+    struct list dirty;   /* streams */
+    struct list idle;    /* streams */
+    struct list replays; /* sessions that can go on */
+    struct list waiting; /* sessions that wait for a fetch, the link or the head */
+    struct list blocked; /* sessions */
+    struct list wheel[WHEEL_SLOTS];
+    unsigned wheel_next, wheel_now;
+    struct scratch *scratch;
+    struct buf text; /* for short texts and replays */
+    int64_t now_ms;
+    uint64_t held_bytes;    /* records and their forms that streams and sessions keep */
+    uint64_t blocked_bytes; /* charges of blocked sessions */
+    size_t stream_count, session_count;
+    bool link_up, feed_moved;
+    /* memory of which types a set wants, for scans of the cache */
+    uint8_t *memo;
+    uint32_t memo_cap;
+    uint64_t memo_version;
+    struct pattern_set *memo_set;
+};
+
+/* session.c */
+/* Writes; false when the session is blocked or gone afterwards. */
+bool session_write(struct session *s, const void *bytes, size_t len, uint64_t events);
+bool session_write_run(struct session *s, const struct run *run);
+/* The rest of a long record, messages, a gap; true when nothing of it is left and it can write. */
+bool session_flush(struct session *s);
+void session_note_gap(struct session *s, const struct gap *gap, uint64_t dropped);
+void session_tell_start(struct session *s, uint32_t tag, struct session_start *start);
+void session_fail(struct session *s, enum session_end why);
+
+/* stream.c */
+void hold(struct fanout *f, struct feed_event *record);
+void release(struct fanout *f, struct feed_event **record_p);
+/* A held record's form; what it newly takes is counted. NULL when out of memory. */
+const struct blob *held_form(struct fanout *f, struct feed_event *record,
+                             enum stream_format format);
+NHUB_MUST_USE nhub_err stream_get(struct fanout *f, struct pattern_set *set,
+                                  enum stream_format format, struct stream **out);
+void stream_attach(struct session *s, struct stream *st);
+void stream_leave(struct session *s); /* the session uses its stream no more */
+void stream_join(struct session *s);  /* at the end: everything before was sent or is not wanted */
+void stream_append(struct stream *st, struct feed_event *record); /* no memory: its sessions end */
+void stream_flush(struct stream *st);
+void stream_free(struct stream *st);
+void stream_mark(struct stream *st); /* there is something to do */
+struct feed_event *stream_at(const struct stream *st, uint64_t index);
+uint64_t stream_lag_bytes(const struct session *s);
+
+/* lag.c */
+void lag_advance(struct session *s); /* its transport is free: one write */
+void lag_enforce(struct session *s); /* its transport is blocked: keep within the limits */
+
+/* latest.c */
+bool latest_is_empty(const struct session *s);
+void latest_absorb(struct session *s); /* the stream's records from s->at on become its values */
+void latest_write(struct session *s);  /* one write */
+void latest_free(struct session *s);
+struct position latest_position(const struct session *s); /* before its first value */
+
+/* replay.c */
+struct replay_from {
+    const struct since *since; /* NULL: from the given position or with a snapshot */
+    struct position position;
+    bool snapshot;
+    bool is_told; /* started() was called already */
+    uint32_t tag;
+};
+NHUB_MUST_USE nhub_err replay_begin(struct session *s, const struct replay_from *from);
+void replay_end(struct session *s); /* frees it; s->state is the caller's */
+void replay_step(struct session *s, size_t *budget);
+void replay_fetched(struct session *s, struct fetch_result *result);
+struct position replay_position(const struct session *s);
+
+/* scan.c */
+struct scan {
+    uint64_t events;
+    bool has_gap;
+    struct gap gap;
+};
+/* True when the set wants the record with this index (gaps are always wanted). */
+bool scan_wants(struct fanout *f, struct pattern_set *set, uint64_t index);
+void scan_count(struct fanout *f, struct pattern_set *set, uint64_t from, struct scan *out);
+
+#endif
