@@ -22,15 +22,20 @@ struct gateway {
     struct http_server *http;
     struct front_door *door;
     atomic_bool draining;
+    int64_t drain_mono_ms; /* main thread only */
     int64_t start_mono_ms;
     int64_t start_wall_us;
 };
 
 NHUB_MUST_USE nhub_err gateway_start(struct gateway *g,
                                      const struct settings *settings); /* logs what failed */
-void gateway_drain(struct gateway *g);                                 /* begins the paced drain */
+/* Begins the paced drain: not ready, no new streams, those that are open end over
+ * gateway.drain_s. */
+void gateway_drain(struct gateway *g);
+/* True when no stream is left, or the time for it is over. */
 bool gateway_drained(struct gateway *g);
-void gateway_stop(struct gateway *g); /* in order: waits, streams, http, link; frees all */
+/* Ends everything in order: front door, link, waiting requests, streams, http; frees all. */
+void gateway_stop(struct gateway *g);
 
 /* Liveness: NULL when all loops turn, else the name of the one that does not (heartbeat older than
  * 10 s). */

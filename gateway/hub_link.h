@@ -24,7 +24,11 @@ struct hub_link;
 NHUB_MUST_USE nhub_err hub_link_create(struct hub_link **out, const struct settings *settings,
                                        struct gateway_counters *counters,
                                        struct mailbox *feed); /* starts the thread */
-/* Answers all jobs (outcome unknown or unavailable), ends the thread, frees. */
+/* Takes no new jobs, waits at most grace_ms for the answers under way, answers what is left
+ * (unknown or unavailable) and ends the thread. Later jobs are answered at once, by the thread that
+ * brings them: unavailable. */
+void hub_link_stop(struct hub_link *link, int64_t grace_ms);
+/* Stops if that is still to be done, and frees. */
 void hub_link_destroy(struct hub_link **link_p);
 
 enum publish_outcome {

@@ -17,6 +17,7 @@ enum {
     NEW_LINK_MS = 1000,      /* so long after a connect … */
     NEW_LINK_GRACE_MS = 100, /* … the subscription may have come late */
     CAUGHT_UP_MS = 500,
+    BACKFILL_WAIT_MS = 2000, /* at least: live is not delayed by much when a gateway starts */
     PAST_EPOCHS = 4
 };
 
@@ -561,6 +562,14 @@ void link_sequencer_lost(struct link_sequencer *s, int64_t now_ms)
     }
 }
 
+static int64_t wait_ms(const struct link_sequencer *s)
+{
+    if (s->phase == PHASE_BACKFILL && s->options.wait_ms < BACKFILL_WAIT_MS) {
+        return BACKFILL_WAIT_MS;
+    }
+    return s->options.wait_ms;
+}
+
 void link_sequencer_tick(struct link_sequencer *s, int64_t now_ms)
 {
     const uint64_t before = s->next;
@@ -576,7 +585,7 @@ void link_sequencer_tick(struct link_sequencer *s, int64_t now_ms)
         return;
     }
     note_hole(s, before, now_ms);
-    if (!has_hole(s) || now_ms - s->progress_ms < s->options.wait_ms) {
+    if (!has_hole(s) || now_ms - s->progress_ms < wait_ms(s)) {
         return;
     }
     /* Without a link only events that are held back gain from giving up; a tail can wait. */
@@ -617,7 +626,7 @@ int64_t link_sequencer_deadline(const struct link_sequencer *s)
         due = s->tail_due_ms;
     }
     if (has_hole(s)) {
-        const int64_t give_up = s->progress_ms + s->options.wait_ms;
+        const int64_t give_up = s->progress_ms + wait_ms(s);
 
         if (s->is_linked || (s->phase == PHASE_LIVE && s->held.count > 0)) {
             due = give_up < due ? give_up : due;

@@ -378,6 +378,8 @@ nhub_err front_door_create(struct front_door **out, const struct settings *setti
     atomic_store(&door->turn_ms, clock_mono_ms());
     err = open_descriptors(door);
     if (err == NHUB_OK) {
+        /* Whoever is served by the thread may look at it through the caller's pointer. */
+        *out = door;
         if (undecided > door->max_connections / 2) {
             undecided = (size_t)(door->max_connections + 1) / 2;
         }
@@ -389,11 +391,10 @@ nhub_err front_door_create(struct front_door **out, const struct settings *setti
         const int saved_errno = errno;
 
         front_door_destroy(&door);
+        *out = NULL;
         errno = saved_errno; /* the caller explains it */
-        return err;
     }
-    *out = door;
-    return NHUB_OK;
+    return err;
 }
 
 static void close_if_open(int fd)
