@@ -69,7 +69,7 @@ struct event_error {
     enum event_reason reason;
     const char *detail; /* static text for the sender, "member \"data\" is missing" … */
     const char *field;  /* name of the field, or NULL */
-    size_t offset;      /* for EVENT_BAD_JSON and EVENT_NONFINITE; 0 else */
+    size_t offset;      /* for EVENT_BAD_JSON, EVENT_NOT_OBJECT and EVENT_NONFINITE; 0 else */
 };
 
 /* Parses a publisher's event. stats_event: the type that only the hub may use, or NULL.
