@@ -259,14 +259,25 @@ nhub_err settings_start(struct settings *s, const char *program, const char *abo
     return NHUB_OK;
 }
 
+/* The value for a log line: a text without its quotes, which the log puts where it needs them. */
+static const char *value_text(const struct option *row, const struct settings *s, struct buf *b)
+{
+    options_print_value(row, s, b);
+    if (b->len >= 2 && b->data[0] == '"') {
+        buf_consume(b, 1);
+        b->len--;
+    }
+    return buf_cstr(b);
+}
+
 /* Takes over one row, or says that it needs a restart. */
 static void reload_row(const struct option *row, struct settings *s, const struct settings *fresh)
 {
     struct buf before = {0};
     struct buf after = {0};
+    const char *running = value_text(row, s, &before);
+    const char *wanted = value_text(row, fresh, &after);
 
-    options_print_value(row, s, &before);
-    options_print_value(row, fresh, &after);
     if (row->at_run_time) {
         /* Only plain numbers are ever changed at run time, so that a copy is enough. */
         const size_t size = row->type == OPTION_BOOL   ? sizeof(bool)
@@ -274,11 +285,11 @@ static void reload_row(const struct option *row, struct settings *s, const struc
                                                        : sizeof(uint64_t);
 
         memcpy((char *)s + row->offset, (const char *)fresh + row->offset, size);
-        log_info("config_changed", log_str("key", row->key), log_str("before", buf_cstr(&before)),
-                 log_str("after", buf_cstr(&after)));
+        log_info("config_changed", log_str("key", row->key), log_str("before", running),
+                 log_str("after", wanted));
     } else {
-        log_warn("config_needs_restart", log_str("key", row->key),
-                 log_str("running", buf_cstr(&before)), log_str("file", buf_cstr(&after)));
+        log_warn("config_needs_restart", log_str("key", row->key), log_str("running", running),
+                 log_str("file", wanted));
     }
     buf_fini(&after);
     buf_fini(&before);

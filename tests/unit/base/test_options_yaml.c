@@ -139,7 +139,7 @@ static void mistakes_name_their_place_and_what_is_allowed(void **state)
         {"top:\n\tcount: 1\n", NULL},
         {"top:\n  count: 1\n flag: true\n", NULL},
         {"{{{{{{", NULL},
-        {"top:\n  \xc3\xa4\xff: 1\n", "f.yaml:2:4: not UTF-8 text: invalid trailing UTF-8 octet"},
+        {"top:\n  \xc3\xa4\xff: 1\n", "f.yaml:2:4: not UTF-8 text: invalid leading UTF-8 octet"},
         {"top:\n  fl\xff: 1\n", "f.yaml:2:5: not UTF-8 text: invalid leading UTF-8 octet"},
         {"\xff\xfe" "t", "f.yaml:1:1: not UTF-8 text: invalid leading UTF-8 octet"},
         {"top: \x01\n", "f.yaml:1:6: not UTF-8 text: control characters are not allowed"},
