@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "wire/utf8.h"
+#include "base/utf8.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -186,7 +186,7 @@ static bool scan_string(struct scan *s, bool *has_escape)
             return fail(s, "control character in a string");
         }
         do { /* text in other scripts comes in runs */
-            const size_t n = utf8_sequence(s->p, s->end);
+            const size_t n = utf8_sequence((const char *)s->p, (size_t)(s->end - s->p));
 
             if (n == 0) {
                 return fail(s, "ill-formed UTF-8");
@@ -537,9 +537,8 @@ nhub_err json_scan_object(const char *text, size_t len, const struct json_key *k
     if (s.p == s.end || *s.p != '{') {
         return refuse_non_object(&s, report);
     }
-    if (!open_level(&s)) {
-        step = STEP_ERROR;
-    }
+    s.depth = 1; /* next_item() minds the outer brackets itself */
+    s.p++;
     for (bool first = true; step == STEP_ITEM; first = false) {
         step = next_item(&s, first, &name, &value);
         if (step != STEP_ITEM) {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/utf8.h"
+#include "base/utf8.h"
 
 #define REPLACEMENT 0xFFFDu /* U+FFFD for what is no Unicode character */
 
@@ -255,16 +255,5 @@ size_t json_nonfinite_to_null(const char *text, size_t len, char *out)
 
 bool utf8_valid(const char *text, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    const unsigned char *end = p + len;
-
-    while (p < end) {
-        const size_t n = utf8_sequence(p, end);
-
-        if (n == 0) {
-            return false;
-        }
-        p += n;
-    }
-    return true;
+    return utf8_is_valid(text, len);
 }

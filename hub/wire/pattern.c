@@ -7,17 +7,16 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "wire/json_scan.h"
-#include "wire/utf8.h"
+#include "base/utf8.h"
 
 /* The character at p and its length; a byte that is no UTF-8 stands for itself, apart from all
  * characters. */
 static uint32_t next_char(const unsigned char *p, const unsigned char *end, size_t *out_len)
 {
-    const size_t n = utf8_sequence(p, end);
+    const size_t n = utf8_sequence((const char *)p, (size_t)(end - p));
 
     *out_len = n == 0 ? 1 : n;
-    return n == 0 ? 0x110000u + *p : utf8_decode(p, n);
+    return n == 0 ? 0x110000u + *p : utf8_decode((const char *)p, n);
 }
 
 /* p is at a [: the byte behind its ], or NULL when it is not closed. A ] that comes first is a
@@ -166,7 +165,7 @@ bool pattern_match(const char *pattern, size_t len, const char *type, size_t typ
 
 nhub_err pattern_check(const char *pattern, size_t len)
 {
-    if (len == 0 || len > PATTERN_MAX || !utf8_valid(pattern, len)) {
+    if (len == 0 || len > PATTERN_MAX || !utf8_is_valid(pattern, len)) {
         return NHUB_EINVAL;
     }
     for (size_t i = 0; i < len; i++) {

@@ -401,8 +401,9 @@ static void rendering_is_stable(void **state)
 {
     static const char *const texts[] = {
         EVENT(""),
-        "{\"data\":{\"x\":[1.0, -0, 1e5,\"\\ud800\"]},\"event_type\":\"b\\u0062\","
-        "\"source_service\":\"q\",\"metadata\":{ \"k\" : \"v\" },\"id\":\"i\",\"kind\":\"custom\"}",
+        ("{\"data\":{\"x\":[1.0, -0, 1e5,\"\\ud800\"]},\"event_type\":\"b\\u0062\","
+         "\"source_service\":\"q\",\"metadata\":{ \"k\" : \"v\" "
+         "},\"id\":\"i\",\"kind\":\"custom\"}"),
         "{\"event_type\":\"n\",\"source_service\":\"s\",\"data\":[\n1,\n2]}",
     };
     const struct event_fill fill = default_fill();
