@@ -58,10 +58,7 @@ static void announce(struct gateway *g, int signal_fd)
 static void reload(struct settings *settings)
 {
     service_reloading();
-    if (settings_reload(settings) == NHUB_OK) {
-        log_set_level((enum log_level)settings->log.level);
-        log_info("settings_reloaded", log_int("level", settings->log.level));
-    }
+    NHUB_IGNORE(settings_reload(settings)); /* it logs what it did, and what it could not do */
     service_reloaded();
 }
 

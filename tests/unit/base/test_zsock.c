@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -101,6 +102,60 @@ static void frames_hold_copies_and_shares(void **state)
     assert_int_equal(zframe_size(&b), sizeof large);
     assert_memory_equal(zframe_data(&b), large, sizeof large);
     zframe_close(&b);
+}
+
+/* Called in the I/O thread, or where the frame is closed. */
+static void count_return(void *bytes, void *hint)
+{
+    (void)bytes;
+    atomic_fetch_add((atomic_int *)hint, 1);
+}
+
+static void lent_bytes_come_back_once(void **state)
+{
+    struct zsock *pull = create(*state, ZSOCK_PULL);
+    struct zsock *push = create(*state, ZSOCK_PUSH);
+    static char bytes[1000] = "lent";
+    atomic_int returned = 0;
+    struct zframe f;
+
+    assert_int_equal(zframe_init_foreign(&f, bytes, sizeof bytes, count_return, &returned),
+                     NHUB_OK);
+    assert_ptr_equal(zframe_data(&f), bytes);
+    zframe_close(&f); /* never sent */
+    assert_int_equal(atomic_load(&returned), 1);
+
+    (void)join(pull, push);
+    assert_int_equal(zframe_init_foreign(&f, bytes, sizeof bytes, count_return, &returned),
+                     NHUB_OK);
+    assert_int_equal(zsock_send(push, &f, false), NHUB_OK);
+    zframe_close(&f);
+    expect_frame(pull, bytes, sizeof bytes, false);
+    zsock_destroy(&push);
+    zsock_destroy(&pull);
+    for (int i = 0; i < DEADLINE_MS && atomic_load(&returned) < 2; i++) {
+        size_t ready = 0;
+
+        assert_int_equal(zpoll_wait(NULL, 0, 1, &ready), NHUB_OK);
+    }
+    assert_int_equal(atomic_load(&returned), 2);
+}
+
+static void a_lower_mark_holds_for_the_connections_that_exist(void **state)
+{
+    struct zsock *pull = create(*state, ZSOCK_PULL);
+    struct zsock *push = create(*state, ZSOCK_PUSH);
+    int sent = 0;
+
+    assert_int_equal(zsock_connect(push, "127.0.0.1", 1), NHUB_OK); /* nobody answers there */
+    assert_int_equal(zsock_set_sndhwm(push, 10), NHUB_OK);
+    while (sent < 1000 && zsock_send_bytes(push, "x", 1, false) == NHUB_OK) {
+        sent++;
+    }
+    assert_true(sent <= 10);
+    assert_int_equal(zsock_set_sndhwm(push, -1), NHUB_ESYS);
+    zsock_destroy(&push);
+    zsock_destroy(&pull);
 }
 
 static void push_reaches_pull_with_the_address_of_the_peer(void **state)
@@ -365,6 +420,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_hold_copies_and_shares),
+        cmocka_unit_test_setup_teardown(lent_bytes_come_back_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lower_mark_holds_for_the_connections_that_exist, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(push_reaches_pull_with_the_address_of_the_peer, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_sent_frame_is_taken_and_an_unsent_one_kept, set_up,
