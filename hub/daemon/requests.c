@@ -16,7 +16,6 @@
 #include "daemon/publish.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,49 +139,6 @@ void requests_destroy(struct requests **r_p)
 
 /* ---- actions ---- */
 
-static void answer_health(struct call *call)
-{
-    struct buf out;
-
-    buf_init(&out);
-    envelope_success(&out);
-    buf_printf(&out, ",\"status\":\"ok\",\"timestamp\":%" PRId64, clock_wall_us() / 1000000);
-    envelope_end(&out, &call->request);
-    call_answer(call, &out, NULL);
-}
-
-static void answer_info(const struct requests *r, struct call *call)
-{
-    const struct hub_ports *ports = r->parts.ports;
-    struct buf out;
-
-    buf_init(&out);
-    envelope_success(&out);
-    buf_printf(&out,
-               ",\"status\":\"ok\",\"collector_port\":%u,\"publisher_port\":%u"
-               ",\"requests_port\":%u,\"statistics\":",
-               ports->collector, ports->publisher, ports->requests);
-    stats_write_basic(r->parts.stats, &out);
-    buf_printf(&out, ",\"timestamp\":%" PRId64 ",\"protocol\":%d,\"epoch\":\"%s\"",
-               clock_wall_us() / 1000000, REQUEST_PROTOCOL_VERSION, r->parts.journal->epoch);
-    envelope_end(&out, &call->request);
-    call_answer(call, &out, NULL);
-}
-
-static void answer_stats(const struct requests *r, struct call *call)
-{
-    struct stats_gauges gauges;
-    struct buf out;
-
-    r->parts.gauges(r->parts.context, &gauges);
-    buf_init(&out);
-    envelope_success(&out);
-    buf_add_str(&out, ",\"statistics\":");
-    stats_write(r->parts.stats, &gauges, &out);
-    envelope_end(&out, &call->request);
-    call_answer(call, &out, NULL);
-}
-
 static bool may_terminate(const struct requests *r, const char *peer)
 {
     switch (r->parts.settings->hub.allow_terminate) {
@@ -208,31 +164,46 @@ static void terminate(struct requests *r, struct call *call, const char *peer)
     log_info("terminate_requested", log_str("peer", peer));
     r->wants_stop = true;
     buf_init(&out);
-    envelope_success(&out);
-    buf_add_str(&out, ",\"status\":\"terminating\",\"timestamp\":");
-    stats_write_seconds(&out, clock_wall_us());
-    envelope_end(&out, &call->request);
+    answer_terminating(&out, &call->request, clock_wall_us());
     call_answer(call, &out, NULL);
 }
 
-static void refuse_unknown_action(struct requests *r, struct call *call)
+static void note_unknown_action(struct requests *r, const char *action)
 {
-    struct buf text;
-    struct buf out;
     uint64_t suppressed;
 
     if (log_limit_pass(&r->bad_limit, &suppressed)) {
-        log_warn("unknown_action", log_str("action", call->request.action_name),
-                 log_uint("suppressed", suppressed));
+        log_warn("unknown_action", log_str("action", action), log_uint("suppressed", suppressed));
     }
-    buf_init(&text);
+}
+
+/* The actions whose answer is at hand. */
+static void answer_figures(struct requests *r, struct call *call)
+{
+    const struct requests_parts *parts = &r->parts;
+    const struct request *request = &call->request;
+    struct stats_gauges gauges;
+    struct buf out;
+
     buf_init(&out);
-    buf_add_str(&text, "Unknown action: ");
-    buf_add_str(&text, call->request.action_name);
-    envelope_error(&out, buf_cstr(&text), NULL);
-    envelope_end(&out, &call->request);
+    switch (request->action) {
+    case ACTION_HEALTH:
+        answer_health(&out, request, clock_wall_us());
+        break;
+    case ACTION_INFO:
+        answer_info(&out, request, parts->ports, parts->stats, parts->journal->epoch,
+                    clock_wall_us());
+        break;
+    case ACTION_STATS:
+        parts->gauges(parts->context, &gauges);
+        answer_stats(&out, request, parts->stats, &gauges);
+        break;
+    default:
+        note_unknown_action(r, request->action_name);
+        answer_unknown_action(&out, request);
+        break;
+    }
     call_answer(call, &out, NULL);
-    buf_fini(&text);
 }
 
 static void run_action(struct requests *r, struct reading *reading)
@@ -241,12 +212,6 @@ static void run_action(struct requests *r, struct reading *reading)
 
     r->parts.stats->requests[call->request.action]++;
     switch (call->request.action) {
-    case ACTION_HEALTH:
-        answer_health(call);
-        break;
-    case ACTION_INFO:
-        answer_info(r, call);
-        break;
     case ACTION_TERMINATE:
         terminate(r, call, reading->peer);
         break;
@@ -262,11 +227,11 @@ static void run_action(struct requests *r, struct reading *reading)
     case ACTION_COUNT:
         lookup_count(r->parts.journal, call);
         break;
+    case ACTION_HEALTH:
+    case ACTION_INFO:
     case ACTION_STATS:
-        answer_stats(r, call);
-        break;
     case ACTION_UNKNOWN:
-        refuse_unknown_action(r, call);
+        answer_figures(r, call);
         break;
     }
 }

@@ -10,15 +10,12 @@
 #define NHUB_DAEMON_REQUESTS_H
 
 #include "base/zsock.h"
+#include "daemon/answers.h"
 #include "daemon/intake.h"
 #include "daemon/journal.h"
 #include "daemon/stats.h"
 
 struct requests;
-
-struct hub_ports {
-    uint16_t collector, publisher, requests;
-};
 
 struct requests_parts {
     const struct settings *settings;
