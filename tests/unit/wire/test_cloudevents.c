@@ -1,3 +1,4 @@
+// with: failmalloc
 /* cloudevents: CloudEvents 1.0 in both modes, and back. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failmalloc.h"
 #include "wire/cloudevents.h"
 
 #define CE(members)                                                                                \
@@ -282,7 +284,7 @@ static void bad_binary_events_are_refused(void **state)
 
 #define LINE(members)                                                                              \
     "{\"event_type\":\"t\",\"source_service\":\"s\"," members ",\"seq\":42,\"epoch\":"             \
-                                                              "\"abcdefgh\"}"
+    "\"abcdefgh\"}"
 #define CLOUD(id)    "{\"specversion\":\"1.0\",\"id\":\"" id "\",\"source\":\"s\",\"type\":\"t\""
 #define CLOUD_NUMBER ",\"nhseq\":\"42\",\"nhepoch\":\"abcdefgh\""
 
@@ -338,6 +340,59 @@ static void only_numbered_lines_become_cloud_events(void **state)
     assert_int_equal(out.len, 0);
 }
 
+static nhub_err translate_structured(struct buf *out)
+{
+    static const char text[] =
+        CE(",\"time\":\"1970-01-01T00:00:01Z\",\"ext\":\"a value that is long enough to make the "
+           "metadata grow beyond its first piece of memory\",\"n\":5,\"data_base64\":\"AP8=\","
+           "\"nhmetadata\":\"{\\\"A b\\\":\\\"v\\\"}\"");
+    struct event_error error;
+
+    return cloudevent_to_event(text, sizeof text - 1, out, &error);
+}
+
+static nhub_err translate_binary(struct buf *out)
+{
+    struct event_error error;
+
+    return cloudevent_binary_to_event(required, 4, "image/png", "\xff\xfe", 2, out, &error);
+}
+
+static nhub_err translate_back(struct buf *out)
+{
+    static const char line[] = LINE("\"data\":[NaN],\"timestamp\":1,\"correlation_id\":\"c\","
+                                    "\"metadata\":{\"A b\":\"v\",\"ce-x\":\"y\"}");
+
+    return event_to_cloudevent(line, sizeof line - 1, out);
+}
+
+static void a_failed_allocation_is_told_and_leaks_nothing(void **state)
+{
+    nhub_err (*const runs[])(struct buf *) = {translate_structured, translate_binary,
+                                              translate_back};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        const long live = failmalloc_live();
+        bool failed = true;
+        long n = 0;
+
+        for (; failed; n++) {
+            struct buf out;
+
+            buf_init(&out);
+            failmalloc_arm(n);
+            const nhub_err err = runs[i](&out);
+
+            failed = failmalloc_disarm();
+            assert_int_equal(err, failed ? NHUB_ENOMEM : NHUB_OK);
+            buf_fini(&out);
+            assert_int_equal(failmalloc_live(), live);
+        }
+        assert_true(n > 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +402,7 @@ int main(void)
         cmocka_unit_test(bad_binary_events_are_refused),
         cmocka_unit_test(lines_become_cloud_events),
         cmocka_unit_test(only_numbered_lines_become_cloud_events),
+        cmocka_unit_test(a_failed_allocation_is_told_and_leaks_nothing),
     };
     return cmocka_run_group_tests_name("cloudevents", tests, NULL, NULL);
 }

@@ -276,6 +276,8 @@ static void nesting_ends_at_the_limit(void **state)
     assert_int_equal(json_scan_value(text, 2 * JSON_SCAN_MAX_DEPTH + 2, NULL, &span, &report),
                      NHUB_EPROTO);
     assert_int_equal(report.error_offset, JSON_SCAN_MAX_DEPTH);
+    assert_int_equal(json_scan_value(text, JSON_SCAN_MAX_DEPTH + 1, NULL, &span, &report),
+                     NHUB_EPROTO);
     free(text);
 }
 
@@ -344,7 +346,7 @@ static void keys_with_escapes_are_recognised(void **state)
 {
     const char *text =
         "{\"\\u006b\\u0065y\":1,\"k\\u0065yy\":2,\"b\\b\":3,"
-        "\"a\\u0000 key that is longer than all of the keys that anyone asks for\":4}";
+        "\"a\\u0000 key that is longer than all of the keys that anyone of us asks for\":4}";
     struct json_span out[KEYS];
     struct json_report report;
     (void)state;

@@ -1,3 +1,4 @@
+// with: failmalloc
 /* request: what a DEALER may ask, and what it is told when it asks badly. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "base/settings.h"
+#include "failmalloc.h"
 #include "wire/request.h"
 
 struct fixture {
@@ -376,6 +378,49 @@ static void durabilities_go_there_and_back(void **state)
     assert_int_equal(durability_parse("", &durability), NHUB_EINVAL);
 }
 
+/* The patterns are the one allocation of our own; jansson's are let fail through its hooks. */
+static void a_failed_allocation_is_told(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = "{\"action\":\"history\",\"event_type\":[\"a\"]}";
+
+    failmalloc_arm(0);
+    assert_int_equal(parse(f, text), NHUB_ENOMEM);
+    assert_true(failmalloc_disarm());
+    expect_good(f, text, ACTION_HISTORY);
+}
+
+static long allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+    return allocations_left-- > 0 ? malloc(size) : NULL;
+}
+
+static void a_failed_allocation_of_jansson_is_told(void **state)
+{
+    static const char *const texts[] = {"{\"action\":\"health\",\"request_id\":1}",
+                                        "{\"action\":[{\"a\":\"b\"}]}"};
+    struct fixture *f = *state;
+
+    json_set_alloc_funcs(failing_malloc, free);
+    for (size_t i = 0; i < 2; i++) {
+        nhub_err err = NHUB_ENOMEM;
+
+        for (long n = 0; err != NHUB_OK && n < 1000; n++) {
+            allocations_left = n;
+            err = parse(f, texts[i]);
+            /* jansson reports some of its failures as bad JSON. */
+            assert_true(err == NHUB_OK || err == NHUB_ENOMEM || err == NHUB_EPROTO);
+            assert_true(err == NHUB_OK || f->error.len > 0);
+        }
+        assert_int_equal(err, NHUB_OK);
+        allocations_left = 1000;
+        request_free(&f->request);
+    }
+    json_set_alloc_funcs(malloc, free);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +436,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(count_reads_a_range, setup, teardown),
         cmocka_unit_test_setup_teardown(position_can_resolve_a_since, setup, teardown),
         cmocka_unit_test_setup_teardown(written_requests_are_read_as_meant, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_allocation_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_allocation_of_jansson_is_told, setup, teardown),
         cmocka_unit_test(message_types_go_there_and_back),
         cmocka_unit_test(durabilities_go_there_and_back),
     };
