@@ -182,6 +182,17 @@ static void log_access(const struct http_request *r)
              log_double("duration_ms", (double)(clock_mono_ns() - r->start_ns) / 1e6));
 }
 
+/* The wait of a suspended request is over. */
+static void count_resumed(const struct http_request *r)
+{
+    struct http_server *server = r->side->server;
+
+    if (r->wait == HTTP_WAIT_ANSWER) {
+        atomic_fetch_sub(&server->waits, 1);
+    }
+    atomic_fetch_sub(&server->suspended, 1);
+}
+
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                              enum MHD_RequestTerminationCode code)
 {
@@ -194,6 +205,9 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
         return;
     }
     *con_cls = NULL;
+    if (r->phase == HTTP_PHASE_SUSPENDED) {
+        count_resumed(r); /* woken, but the client had left: there was nothing to answer */
+    }
     if (settings_log_access() && !r->conn->is_probe) {
         log_access(r);
     }
@@ -485,16 +499,11 @@ static enum MHD_Result run_route(struct http_request *r)
 
 static enum MHD_Result on_end(struct http_request *r)
 {
-    struct http_server *server = r->side->server;
-
     switch (r->phase) {
     case HTTP_PHASE_BODY:
         return run_route(r) == MHD_YES ? MHD_YES : after_route(r);
     case HTTP_PHASE_SUSPENDED:
-        atomic_fetch_sub(&server->suspended, 1);
-        if (r->wait == HTTP_WAIT_ANSWER) {
-            atomic_fetch_sub(&server->waits, 1);
-        }
+        count_resumed(r);
         r->phase = HTTP_PHASE_BODY;
         r->resumed(r);
         return after_route(r);

@@ -28,4 +28,15 @@ void http_server_destroy(
     struct http_server **server_p); /* waits until no connection is suspended, then stops */
 int64_t http_server_heartbeat_age_ms(struct http_server *server);
 
+/* For the routes. */
+struct http_static;
+struct http_rates;
+const struct http_static *http_server_files(const struct http_server *server);
+const struct http_rates *http_server_rates(const struct http_server *server);
+size_t http_server_waiting(const struct http_server *server); /* requests without an answer yet */
+
+/* A longer head that asks for an event stream belongs to the other daemon: the connections of
+ * streams live long and have little memory. */
+#define HTTP_STREAM_HEAD_MAX 2048
+
 #endif

@@ -1,0 +1,27 @@
+/*
+ * http_static: the files of the web root.
+ *
+ * They are read into memory once, at the start: a request then never waits for a disk, and a path
+ * can only name what is in the table. Other files appear with the next start.
+ *
+ * Threads: create and destroy with the server; the others from the HTTP threads.
+ */
+#ifndef GATEWAY_PROTOCOLS_HTTP_STATIC_H
+#define GATEWAY_PROTOCOLS_HTTP_STATIC_H
+
+#include "base/settings.h"
+#include "gateway/protocols/http_request.h"
+
+struct http_static;
+
+/* Reads gateway.web_root, or ../share/notifyhub/web beside the program. A missing folder is no
+ * error. Errors: NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err http_static_create(struct http_static **out, const char *root);
+void http_static_destroy(struct http_static **files_p);
+
+bool http_static_has(const struct gateway *g, const char *path);
+/* "/" or the file of r->path. */
+void http_static_run(struct http_request *r);
+size_t http_static_count(const struct http_static *files);
+
+#endif
