@@ -88,6 +88,7 @@ struct gateway_counters {
     counter events_duplicate_total; /* seen twice on the link, dropped */
     counter refilled_total;         /* fetched because of a hole */
     counter link_losses_total;
+    counter feed_waiting_bytes; /* from the hub link, not yet seen by the stream loop */
     counter streams; /* shared streams alive */
     counter pattern_sets;
     counter cache_events, cache_bytes, stream_bytes, session_lag_max;

@@ -119,6 +119,9 @@ void feed_item_free(struct feed_item **item_p)
     if (!item) {
         return;
     }
+    if (item->waiting) {
+        counter_sub(item->waiting, item->weight);
+    }
     feed_event_unref(&item->event);
     free(item);
 }

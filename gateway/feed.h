@@ -8,6 +8,7 @@
 #ifndef GATEWAY_FEED_H
 #define GATEWAY_FEED_H
 
+#include "base/counter.h"
 #include "base/mailbox.h"
 #include "wire/position.h"
 
@@ -85,6 +86,8 @@ struct feed_item {
     struct gap gap;
     bool link_up;
     struct position position; /* LINK up: the last position given out before live begins */
+    counter *waiting;         /* NULL, or what is lowered by weight when the item is freed */
+    size_t weight;
 };
 void feed_item_free(struct feed_item **item_p);
 

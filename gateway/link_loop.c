@@ -25,6 +25,10 @@ enum {
     IDLE_MS = 500,       /* longest wait, keeps the heartbeat fresh */
     EVENTS_A_TURN = 1024,
     ANSWERS_A_TURN = 256,
+    FEED_BYTES = 64 << 20, /* on their way to the stream loop */
+    FEED_ITEM_BYTES = 256, /* what an item takes besides its event's line */
+    HELD_UP_MS = 5,
+    AWAY_MS = 1000, /* a turn that comes so late was not the hub's fault */
     MAX_WAITING_JOBS = 16384,
     MAX_WAITING_BYTES = 64 << 20
 };
@@ -340,7 +344,8 @@ static void ask_page(struct link_loop *l)
         l->refill_key = 0;
         link_sequencer_page_failed(l->sequencer, l->now_ms);
     }
-    if (!l->is_up || !link_sequencer_wants_page(l->sequencer, l->now_ms, &since, &limit)) {
+    if (!l->is_up || l->is_held_up ||
+        !link_sequencer_wants_page(l->sequencer, l->now_ms, &since, &limit)) {
         return;
     }
     position_format(&since, since_text);
@@ -401,8 +406,16 @@ static void post_feed(struct link_loop *l)
 {
     struct feed_item *last = NULL;
     struct feed_item *first = link_sequencer_take(l->sequencer, &last);
+    uint64_t bytes = 0;
 
+    for (struct feed_item *item = first; item;
+         item = (struct feed_item *)(void *)item->letter.next) {
+        item->waiting = &l->counters->feed_waiting_bytes;
+        item->weight = FEED_ITEM_BYTES + (item->event ? item->event->line_len : 0);
+        bytes += item->weight;
+    }
     if (first) {
+        counter_add(&l->counters->feed_waiting_bytes, bytes);
         mailbox_post_chain(l->feed, &first->letter, &last->letter);
     }
 }
@@ -449,6 +462,9 @@ static int time_left_ms(const struct link_loop *l)
     if (l->unanswered_ms != 0) {
         due_ms = earlier(due_ms, l->unanswered_ms + LINK_DEAD_MS + 1);
     }
+    if (l->is_held_up) {
+        due_ms = earlier(due_ms, now_ms + HELD_UP_MS);
+    }
     if (l->is_stopping) {
         due_ms = earlier(due_ms, l->stop_due_ms);
     }
@@ -459,7 +475,7 @@ static int time_left_ms(const struct link_loop *l)
 static void wait_for_work(struct link_loop *l)
 {
     struct zpoll_item items[LINK_SOCKETS_POLL + 2];
-    size_t count = link_sockets_poll(&l->sockets, l->wants_out, items);
+    size_t count = link_sockets_poll(&l->sockets, !l->is_held_up, l->wants_out, items);
     size_t ready = 0;
     nhub_err err = NHUB_OK;
 
@@ -505,6 +521,19 @@ static bool is_finished(struct link_loop *l)
            (link_publish_in_flight(l->publish) == 0 && link_publish_waiting(l->publish) == 0);
 }
 
+/* While the stream loop is behind, events wait in the SUB socket, and what does not fit there is
+ * fetched later: memory stays bounded. A hole is not the hub's fault then. */
+static void begin_turn(struct link_loop *l)
+{
+    const int64_t before_ms = l->now_ms;
+
+    l->now_ms = clock_mono_ms();
+    l->is_held_up = counter_get(&l->counters->feed_waiting_bytes) > FEED_BYTES;
+    if (l->is_held_up || l->now_ms - before_ms > AWAY_MS) {
+        link_sequencer_excuse(l->sequencer, l->now_ms);
+    }
+}
+
 void link_loop_run(struct link_loop *l)
 {
     l->now_ms = clock_mono_ms();
@@ -512,12 +541,14 @@ void link_loop_run(struct link_loop *l)
     while (!is_finished(l)) {
         report(l);
         wait_for_work(l);
-        l->now_ms = clock_mono_ms();
+        begin_turn(l);
         if (link_sockets_were_cut(&l->sockets) && l->is_up) {
             lose(l, "disconnected");
         }
         if (link_sockets_are_open(&l->sockets)) {
-            read_events(l);
+            if (!l->is_held_up) {
+                read_events(l);
+            }
             read_answers(l);
         }
         take_letters(l);

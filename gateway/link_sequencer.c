@@ -595,6 +595,13 @@ void link_sequencer_tick(struct link_sequencer *s, int64_t now_ms)
     }
 }
 
+void link_sequencer_excuse(struct link_sequencer *s, int64_t now_ms)
+{
+    if (s->hole_ms != 0) {
+        s->progress_ms = now_ms;
+    }
+}
+
 bool link_sequencer_wants_page(struct link_sequencer *s, int64_t now_ms, struct position *since,
                                uint64_t *limit)
 {

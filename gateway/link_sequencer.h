@@ -76,6 +76,8 @@ void link_sequencer_page(struct link_sequencer *s, const struct link_page *page,
 void link_sequencer_page_failed(struct link_sequencer *s, int64_t now_ms);
 void link_sequencer_lost(struct link_sequencer *s, int64_t now_ms); /* the connection is gone */
 void link_sequencer_tick(struct link_sequencer *s, int64_t now_ms);
+/* We were away or did not read for a while: the wait for a refill begins anew. */
+void link_sequencer_excuse(struct link_sequencer *s, int64_t now_ms);
 
 /* True when a page of history is to be fetched: all events after *since, at most *limit. It then
  * counts as under way until _page(), _page_failed() or _lost(). */

@@ -86,12 +86,13 @@ nhub_err link_sockets_open(struct link_sockets *s)
     return err;
 }
 
-size_t link_sockets_poll(const struct link_sockets *s, bool want_out, struct zpoll_item *items)
+size_t link_sockets_poll(const struct link_sockets *s, bool want_events, bool want_out,
+                         struct zpoll_item *items)
 {
     if (!link_sockets_are_open(s)) {
         return 0;
     }
-    items[0] = (struct zpoll_item){.sock = s->sub, .want_in = true};
+    items[0] = (struct zpoll_item){.sock = s->sub, .want_in = want_events};
     items[1] = (struct zpoll_item){.sock = s->dealer, .want_in = true, .want_out = want_out};
     items[2] = (struct zpoll_item){.sock = s->sub_monitor, .want_in = true};
     items[3] = (struct zpoll_item){.sock = s->dealer_monitor, .want_in = true};

@@ -31,7 +31,9 @@ bool link_sockets_are_open(const struct link_sockets *s);
 
 /* Adds the sockets to a poll set, which needs room for LINK_SOCKETS_POLL items. */
 enum { LINK_SOCKETS_POLL = 4 };
-size_t link_sockets_poll(const struct link_sockets *s, bool want_out, struct zpoll_item *items);
+/* want_events: look at the SUB socket; want_out: wait until the DEALER can send. */
+size_t link_sockets_poll(const struct link_sockets *s, bool want_events, bool want_out,
+                         struct zpoll_item *items);
 /* True when a connection of either socket was lost since the last call. */
 bool link_sockets_were_cut(struct link_sockets *s);
 
