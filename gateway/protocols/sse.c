@@ -1,0 +1,427 @@
+/*
+ * sse: one stream is a socket, a session and what the socket did not take yet.
+ *
+ * The socket is watched for the client leaving (it has nothing to say; what it sends is dropped,
+ * within bounds) and, only while a write is not finished, for room.
+ */
+#include "gateway/protocols/sse.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "gateway/event_loop.h"
+#include "gateway/fanout/fanout.h"
+#include "gateway/fanout/list.h"
+#include "gateway/stream_loop.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define RETRY_MS        2000
+#define RETRY_JITTER_MS 3000  /* at a restart clients come back spread over this time */
+#define UNASKED_MAX     65536 /* bytes that a client may send into its stream */
+#define PEER_TIMEOUT_MS 60000 /* unacknowledged data of a half-open peer */
+
+struct sse_server {
+    struct sse_options options;
+    struct list streams;
+    struct list ended; /* to be closed at the end of the turn */
+    struct list fresh;
+    size_t count;
+    unsigned jitter;
+};
+
+struct sse_stream {
+    struct watch watch; /* first: found from it */
+    struct list link;
+    struct list fresh; /* opened in this turn */
+    struct sse_server *server;
+    struct sse_open *open;
+    struct session *session;
+    struct buf rest; /* what the socket did not take */
+    size_t rest_at;
+    size_t unasked;
+    int send_buffer;
+    bool is_ended, has_head;
+};
+
+nhub_err sse_create(struct sse_server **out, const struct sse_options *options)
+{
+    struct sse_server *server = calloc(1, sizeof *server);
+
+    if (!server) {
+        return NHUB_ENOMEM;
+    }
+    server->options = *options;
+    list_init(&server->streams);
+    list_init(&server->ended);
+    list_init(&server->fresh);
+    *out = server;
+    return NHUB_OK;
+}
+
+/* No more bytes; the stream is freed at the end of the turn. */
+static void end_stream(struct sse_stream *st)
+{
+    if (!st->is_ended) {
+        st->is_ended = true;
+        event_loop_unwatch(&st->watch);
+        list_move(&st->server->ended, &st->link);
+    }
+}
+
+static void free_stream(struct sse_stream *st)
+{
+    struct sse_open *open = st->open;
+    struct gateway_counters *counters = st->server->options.counters;
+
+    event_loop_unwatch(&st->watch);
+    list_remove(&st->link);
+    list_remove(&st->fresh);
+    session_destroy(&st->session);
+    st->server->count--;
+    counter_sub(&counters->sessions[GATEWAY_DOOR_SSE], 1);
+    buf_fini(&st->rest);
+    (void)shutdown(open->fd, SHUT_WR);
+    free(st);
+    open->closed(open);
+}
+
+size_t sse_count(const struct sse_server *server)
+{
+    return server->count;
+}
+
+/* Writes what it can; *out_taken bytes of it are gone. False when the client is. */
+static bool send_some(int fd, const char *bytes, size_t len, size_t *out_taken)
+{
+    size_t taken = 0;
+
+    while (taken < len) {
+        const ssize_t n = send(fd, bytes + taken, len - taken, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n >= 0) {
+            taken += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    *out_taken = taken;
+    return true;
+}
+
+static enum sink_result sink_write(void *context, const void *bytes, size_t len)
+{
+    struct sse_stream *st = context;
+    const char *text = bytes;
+    size_t taken = 0;
+
+    if (st->is_ended || !send_some(st->open->fd, text, len, &taken)) {
+        end_stream(st);
+        return SINK_DEAD;
+    }
+    if (taken == len) {
+        return SINK_SENT;
+    }
+    buf_reset(&st->rest);
+    st->rest_at = 0;
+    buf_add(&st->rest, text + taken, len - taken);
+    if (st->rest.failed) {
+        end_stream(st);
+        return SINK_DEAD;
+    }
+    event_loop_watch(st->server->options.loop, &st->watch, st->open->fd, true, true);
+    return SINK_BLOCKED;
+}
+
+static size_t sink_held(const void *context)
+{
+    const struct sse_stream *st = context;
+
+    return st->rest.cap + (size_t)st->send_buffer;
+}
+
+static void write_rest(struct sse_stream *st)
+{
+    size_t taken = 0;
+
+    if (!send_some(st->open->fd, st->rest.data + st->rest_at, st->rest.len - st->rest_at, &taken)) {
+        end_stream(st);
+        return;
+    }
+    st->rest_at += taken;
+    if (st->rest_at == st->rest.len) {
+        buf_fini(&st->rest);
+        st->rest_at = 0;
+        event_loop_watch(st->server->options.loop, &st->watch, st->open->fd, true, false);
+        session_writable(st->session);
+    }
+}
+
+/* Whatever a client sends into its stream is dropped; the end of its side is the end. */
+static void read_unasked(struct sse_stream *st)
+{
+    char drop[4096];
+
+    for (;;) {
+        const ssize_t n = recv(st->open->fd, drop, sizeof drop, MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            return;
+        }
+        if (n > 0) {
+            st->unasked += (size_t)n;
+        }
+        if (n <= 0 || st->unasked > UNASKED_MAX) {
+            end_stream(st);
+            return;
+        }
+    }
+}
+
+static void on_ready(struct watch *w, bool in, bool out)
+{
+    struct sse_stream *st = (struct sse_stream *)(void *)w;
+
+    if (in) {
+        read_unasked(st);
+    }
+    if (out && !st->is_ended && st->rest.len > 0) {
+        write_rest(st);
+    }
+}
+
+static void add_position(struct buf *out, const char *before, const struct position *p,
+                         const char *after)
+{
+    char text[POSITION_TEXT_MAX];
+
+    if (p->epoch[0] != '\0') {
+        (void)position_format(p, text);
+        buf_printf(out, "%s%s%s", before, text, after);
+    }
+}
+
+static void add_resume_header(struct buf *out, const struct session_start *start)
+{
+    if (!start) {
+        buf_add_str(out, "NotifyHub-Resume: pending\r\n");
+        return;
+    }
+    if (start->result == RESUME_NONE) {
+        return;
+    }
+    buf_printf(out, "NotifyHub-Resume: %s", resume_result_name(start->result));
+    if (start->has_count) {
+        buf_add_str(out, "; count=");
+        buf_add_u64(out, start->count);
+    }
+    if (start->result == RESUME_GAP) {
+        buf_printf(out, "; reason=%s", gap_reason_name(start->gap.reason));
+    }
+    if (start->result == RESUME_REPLAYED || start->result == RESUME_GAP) {
+        add_position(out, "; from=\"", &start->from, "\"");
+        add_position(out, "; to=\"", &start->to, "\"");
+    }
+    buf_add_str(out, "\r\n");
+}
+
+/* start NULL: the result is not known yet. */
+static void add_head(struct sse_stream *st, struct buf *out, const struct session_start *start)
+{
+    st->has_head = true;
+    buf_add_str(out, "HTTP/1.1 200 OK\r\n"
+                     "Content-Type: text/event-stream\r\n"
+                     "Cache-Control: no-store\r\n"
+                     "X-Accel-Buffering: no\r\n"
+                     "Connection: close\r\n");
+    add_resume_header(out, start);
+    buf_add_str(out, st->open->extra_head);
+    buf_add_str(out, "\r\n");
+    buf_printf(out, "retry: %d\n", RETRY_MS);
+}
+
+static void send_text(struct sse_stream *st, struct buf *text)
+{
+    if (text->failed) {
+        session_close(st->session, SESSION_END_FAILED);
+    } else {
+        session_send(st->session, text->data, text->len);
+    }
+    buf_fini(text);
+}
+
+static void sink_started(void *context, uint32_t tag, const struct session_start *start)
+{
+    struct sse_stream *st = context;
+    struct buf text;
+
+    (void)tag;
+    buf_init(&text);
+    if (!st->has_head) {
+        add_head(st, &text, start);
+    }
+    add_position(&text, "id: ", &start->position, "\n");
+    buf_add_char(&text, '\n');
+    if (start->result != RESUME_NONE) {
+        buf_add_str(&text, "event: hub.resume\ndata: {");
+        session_start_members(&text, start);
+        buf_add_str(&text, "}\n\n");
+    }
+    send_text(st, &text);
+}
+
+static void sink_end(void *context, enum session_end why)
+{
+    (void)why;
+    end_stream(context); /* an EventSource comes back with its last event id */
+}
+
+static const struct sink_ops sse_sink = {sink_write, sink_held, sink_started, sink_end};
+
+static void prepare_socket(struct sse_stream *st)
+{
+    const int fd = st->open->fd;
+    const unsigned timeout_ms = PEER_TIMEOUT_MS;
+    const int on = 1;
+
+    st->send_buffer = (int)fanout_send_buffer(st->server->options.fanout);
+    /* None of these can fail on a TCP socket; on another kind they do not matter. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &st->send_buffer, sizeof st->send_buffer);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+static enum stream_format format_of(const struct stream_query *q)
+{
+    if (q->named) {
+        return q->cloudevents ? FORMAT_SSE_NAMED_CE : FORMAT_SSE_NAMED;
+    }
+    return q->cloudevents ? FORMAT_SSE_CE : FORMAT_SSE;
+}
+
+static nhub_err subscribe(struct sse_stream *st)
+{
+    const struct stream_query *q = &st->open->query;
+    const bool has_since = q->since.kind != SINCE_NONE;
+    const struct session_request request = {
+        .patterns = (const char *const *)q->patterns,
+        .count = q->pattern_count,
+        .since = &q->since,
+        .snapshot = q->snapshot && !has_since,
+    };
+
+    return session_subscribe(st->session, &request);
+}
+
+static nhub_err open_session(struct sse_stream *st)
+{
+    const struct sse_options *o = &st->server->options;
+    const struct stream_query *q = &st->open->query;
+    const struct session_options options = {
+        .door = GATEWAY_DOOR_SSE,
+        .format = format_of(q),
+        .policy = q->has_policy ? q->policy : o->settings->gateway.policy,
+        .sink = &sse_sink,
+        .context = st,
+    };
+
+    return session_create(&st->session, o->fanout, &options);
+}
+
+/* A resume that waits for the hub: the head and an empty block go out meanwhile. */
+static void send_early_head(struct sse_stream *st)
+{
+    struct buf text;
+
+    buf_init(&text);
+    add_head(st, &text, NULL);
+    buf_add_char(&text, '\n');
+    send_text(st, &text);
+}
+
+void sse_open_stream(struct sse_server *server, struct sse_open *open)
+{
+    struct sse_stream *st = calloc(1, sizeof *st);
+    nhub_err err = st ? NHUB_OK : NHUB_ENOMEM;
+
+    if (st) {
+        st->server = server;
+        st->open = open;
+        st->watch.ready = on_ready;
+        list_init(&st->link);
+        list_init(&st->fresh);
+        buf_init(&st->rest);
+        err = open_session(st);
+    }
+    if (err != NHUB_OK) {
+        free(st);
+        (void)shutdown(open->fd, SHUT_WR);
+        open->closed(open);
+        return;
+    }
+    list_append(&server->streams, &st->link);
+    list_append(&server->fresh, &st->fresh);
+    server->count++;
+    counter_add(&server->options.counters->sessions[GATEWAY_DOOR_SSE], 1);
+    counter_bump(&server->options.counters->sessions_total[GATEWAY_DOOR_SSE], 1);
+    prepare_socket(st);
+    event_loop_watch(server->options.loop, &st->watch, open->fd, true, false);
+    if (subscribe(st) != NHUB_OK) {
+        end_stream(st);
+    }
+}
+
+void sse_turn(struct sse_server *server)
+{
+    while (!list_empty(&server->fresh)) {
+        struct sse_stream *st = list_entry(server->fresh.next, struct sse_stream, fresh);
+
+        list_remove(&st->fresh);
+        if (!st->has_head && !st->is_ended) {
+            send_early_head(st);
+        }
+    }
+    while (!list_empty(&server->ended)) {
+        free_stream(list_entry(server->ended.next, struct sse_stream, link));
+    }
+}
+
+void sse_destroy(struct sse_server **server_p)
+{
+    struct sse_server *server = *server_p;
+
+    *server_p = NULL;
+    if (!server) {
+        return;
+    }
+    list_splice(&server->ended, &server->streams);
+    sse_turn(server);
+    free(server);
+}
+
+void sse_end_some(struct sse_server *server, size_t n)
+{
+    while (n-- > 0 && !list_empty(&server->streams)) {
+        struct sse_stream *st = list_entry(server->streams.next, struct sse_stream, link);
+        struct buf text;
+
+        /* A stream in the middle of a block cannot be told; it ends all the same. */
+        if (st->rest.len == 0 && st->has_head) {
+            server->jitter = server->jitter * 1103515245U + 12345U;
+            buf_init(&text);
+            buf_printf(&text, "retry: %u\n\n", 500 + server->jitter / 65536U % RETRY_JITTER_MS);
+            send_text(st, &text);
+        }
+        end_stream(st);
+    }
+}

@@ -1,0 +1,532 @@
+/*
+ * stream_loop: the thread, its mailboxes, and the order of a turn:
+ *
+ *   ready sockets and mailboxes ─▶ a bounded part of the feed ─▶ fan-out: one write for each
+ *   session ─▶ closing what ended ─▶ wait (not at all while there is more)
+ */
+#include "gateway/stream_loop.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/event_loop.h"
+#include "gateway/fanout/fanout.h"
+#include "gateway/hub_link.h"
+#include "gateway/protocols/sse.h"
+#include "gateway/protocols/ws.h"
+#include "gateway/stream_history.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FEED_ITEMS_PER_TURN 512
+#define FEED_BYTES_PER_TURN ((size_t)4 * 1024 * 1024)
+#define TICK_MS             1000
+#define PACE_MS             100
+#define STOP_WAIT_MS        1500 /* for close handshakes */
+
+struct adoption {
+    struct letter letter;
+    int fd;
+};
+
+/* A mailbox of the loop and what is done with its letters. */
+struct inbox {
+    struct watch watch; /* first: found from it */
+    struct mailbox *box;
+    struct stream_loop *loop;
+    void (*take)(struct stream_loop *loop, struct letter *letters);
+};
+
+struct stream_loop {
+    const struct settings *settings;
+    struct gateway_counters *counters;
+    struct event_loop *events;
+    struct fanout *fanout;
+    struct stream_history *history;
+    struct sse_server *sse;
+    struct ws_server *ws;
+    struct ws_env ws_env;
+    struct hub_link *link;
+    struct inbox feed, adoptions, opens, pages, published;
+    struct watch answers;
+    struct alarm tick, pace;
+    struct feed_item *fed; /* taken from the mailbox, not yet worked off */
+    struct feed_item *fed_last;
+    pthread_t thread;
+    bool has_thread;
+    sem_t started;
+    nhub_err start_err;
+    _Atomic int64_t heartbeat_ms;
+    _Atomic int64_t drain_over_ms; /* asked for, 0 = not */
+    atomic_bool stop_asked;
+    atomic_size_t sessions;
+    int64_t drain_end_ms; /* 0 = not draining */
+    int64_t stop_end_ms;  /* 0 = not stopping */
+};
+
+static void on_inbox(struct watch *w, bool in, bool out)
+{
+    struct inbox *inbox = (struct inbox *)(void *)w;
+
+    (void)in;
+    (void)out;
+    inbox->take(inbox->loop, mailbox_take_all(inbox->box));
+}
+
+static nhub_err inbox_create(struct inbox *inbox, struct stream_loop *loop,
+                             void (*take)(struct stream_loop *loop, struct letter *letters))
+{
+    inbox->loop = loop;
+    inbox->take = take;
+    inbox->watch.ready = on_inbox;
+    return mailbox_create(&inbox->box);
+}
+
+/* The feed waits here until a turn has room for it. */
+static void take_feed(struct stream_loop *loop, struct letter *letters)
+{
+    struct feed_item *first = (struct feed_item *)(void *)letters;
+
+    if (!letters) {
+        return;
+    }
+    if (loop->fed) {
+        loop->fed_last->letter.next = letters;
+    } else {
+        loop->fed = first;
+    }
+    while (letters->next) {
+        letters = letters->next;
+    }
+    loop->fed_last = (struct feed_item *)(void *)letters;
+}
+
+static void take_adoptions(struct stream_loop *loop, struct letter *letters)
+{
+    while (letters) {
+        struct adoption *a = (struct adoption *)(void *)letters;
+
+        letters = letters->next;
+        ws_adopt(loop->ws, a->fd);
+        free(a);
+    }
+}
+
+static void take_opens(struct stream_loop *loop, struct letter *letters)
+{
+    while (letters) {
+        struct sse_open *open = (struct sse_open *)(void *)letters;
+
+        letters = letters->next;
+        sse_open_stream(loop->sse, open);
+    }
+}
+
+static void take_pages(struct stream_loop *loop, struct letter *letters)
+{
+    while (letters) {
+        struct history_job *job = (struct history_job *)(void *)letters;
+
+        letters = letters->next;
+        stream_history_page(loop->history, job);
+    }
+}
+
+static void take_published(struct stream_loop *loop, struct letter *letters)
+{
+    while (letters) {
+        struct letter *letter = letters;
+
+        letters = letters->next;
+        ws_conn_published(&loop->ws_env, letter);
+    }
+}
+
+static void on_answers(struct watch *w, bool in, bool out)
+{
+    struct stream_loop *loop =
+        (struct stream_loop *)(void *)((char *)w - offsetof(struct stream_loop, answers));
+
+    (void)in;
+    (void)out;
+    stream_history_take(loop->history);
+}
+
+static void fetch_page(void *context, struct fetch *fetch)
+{
+    struct stream_loop *loop = context;
+
+    stream_history_fetch(loop->history, fetch);
+}
+
+static bool work_off_feed(struct stream_loop *loop)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < FEED_ITEMS_PER_TURN && bytes < FEED_BYTES_PER_TURN && loop->fed; i++) {
+        struct feed_item *item = loop->fed;
+
+        loop->fed = (struct feed_item *)(void *)item->letter.next;
+        bytes += item->event ? item->event->line_len : 0;
+        fanout_feed(loop->fanout, &item);
+    }
+    return loop->fed != NULL;
+}
+
+static bool before_wait(void *context)
+{
+    struct stream_loop *loop = context;
+    const int64_t now_ms = clock_mono_ms();
+    bool more = false;
+
+    if (!loop->sse || !loop->ws) {
+        return false; /* the self-test at start */
+    }
+    atomic_store(&loop->heartbeat_ms, now_ms);
+    fanout_set_now(loop->fanout, now_ms);
+    more = work_off_feed(loop);
+    more = fanout_turn(loop->fanout) || more;
+    sse_turn(loop->sse);
+    atomic_store(&loop->sessions, sse_count(loop->sse) + ws_count(loop->ws));
+    if (loop->stop_end_ms != 0 &&
+        (now_ms >= loop->stop_end_ms || atomic_load(&loop->sessions) == 0)) {
+        event_loop_stop(loop->events);
+        return true;
+    }
+    return more;
+}
+
+static void on_tick(struct alarm *a)
+{
+    struct stream_loop *loop =
+        (struct stream_loop *)(void *)((char *)a - offsetof(struct stream_loop, tick));
+    const int64_t now_ms = clock_mono_ms();
+
+    fanout_set_now(loop->fanout, now_ms);
+    fanout_tick(loop->fanout);
+    ws_tick(loop->ws, now_ms);
+}
+
+/* As many as keep the pace until the end of the drain; then all. */
+static size_t quota(size_t count, int64_t left_ms)
+{
+    if (left_ms <= PACE_MS || count == 0) {
+        return count;
+    }
+    return (count * PACE_MS + (size_t)left_ms - 1) / (size_t)left_ms;
+}
+
+static void on_pace(struct alarm *a)
+{
+    struct stream_loop *loop =
+        (struct stream_loop *)(void *)((char *)a - offsetof(struct stream_loop, pace));
+    const int64_t left_ms = loop->drain_end_ms - clock_mono_ms();
+
+    if (loop->drain_end_ms != 0 && loop->stop_end_ms == 0) {
+        ws_end_some(loop->ws, quota(ws_count(loop->ws), left_ms), SESSION_END_RESTART);
+        sse_end_some(loop->sse, quota(sse_count(loop->sse), left_ms));
+    }
+}
+
+static void begin_drain(struct stream_loop *loop, int64_t over_ms)
+{
+    loop->drain_end_ms = clock_mono_ms() + over_ms;
+    ws_end_some(loop->ws, 0, SESSION_END_RESTART); /* new ones are sent away at once */
+    log_info("streams_drain", log_uint("sessions", fanout_session_count(loop->fanout)),
+             log_int("over_ms", over_ms));
+}
+
+static void begin_stop(struct stream_loop *loop)
+{
+    const enum session_end why = loop->drain_end_ms != 0 ? SESSION_END_RESTART : SESSION_END_STOP;
+
+    loop->stop_end_ms = clock_mono_ms() + STOP_WAIT_MS;
+    stream_history_close(loop->history);
+    ws_end_some(loop->ws, SIZE_MAX, why);
+    sse_end_some(loop->sse, SIZE_MAX);
+}
+
+static void on_woken(void *context)
+{
+    struct stream_loop *loop = context;
+    const int64_t over_ms = atomic_load(&loop->drain_over_ms);
+
+    if (over_ms > 0 && loop->drain_end_ms == 0) {
+        begin_drain(loop, over_ms);
+    }
+    if (atomic_load(&loop->stop_asked) && loop->stop_end_ms == 0) {
+        begin_stop(loop);
+    }
+}
+
+static nhub_err create_inboxes(struct stream_loop *loop)
+{
+    nhub_err err = inbox_create(&loop->feed, loop, take_feed);
+
+    if (err == NHUB_OK) {
+        err = inbox_create(&loop->adoptions, loop, take_adoptions);
+    }
+    if (err == NHUB_OK) {
+        err = inbox_create(&loop->opens, loop, take_opens);
+    }
+    if (err == NHUB_OK) {
+        err = inbox_create(&loop->pages, loop, take_pages);
+    }
+    if (err == NHUB_OK) {
+        err = inbox_create(&loop->published, loop, take_published);
+    }
+    return err;
+}
+
+nhub_err stream_loop_create(struct stream_loop **out, const struct settings *settings,
+                            struct gateway_counters *counters)
+{
+    struct stream_loop *loop = calloc(1, sizeof *loop);
+    struct event_loop_hooks hooks = {before_wait, on_woken, loop};
+    struct fanout_options options = {
+        .cache_events = (size_t)settings->gateway.cache_events,
+        .cache_bytes = (size_t)settings->gateway.cache_bytes,
+        .session_max_bytes = (size_t)settings->gateway.session_max_bytes,
+        .streams_max_bytes = (size_t)settings->gateway.streams_max_bytes,
+        .send_buffer_bytes = (size_t)settings->gateway.send_buffer_bytes,
+        .stats_event = settings->hub.stats_event,
+        .counters = counters,
+        .fetch = fetch_page,
+        .context = loop,
+    };
+    nhub_err err = NHUB_OK;
+
+    if (!loop) {
+        return NHUB_ENOMEM;
+    }
+    loop->settings = settings;
+    loop->counters = counters;
+    (void)sem_init(&loop->started, 0, 0);
+    err = create_inboxes(loop);
+    if (err == NHUB_OK) {
+        err = event_loop_create(&loop->events, &hooks);
+    }
+    if (err == NHUB_OK) {
+        err = fanout_create(&loop->fanout, &options);
+    }
+    if (err != NHUB_OK) {
+        stream_loop_destroy(&loop);
+        return err;
+    }
+    atomic_store(&loop->heartbeat_ms, clock_mono_ms());
+    *out = loop;
+    return NHUB_OK;
+}
+
+struct mailbox *stream_loop_feed(struct stream_loop *loop)
+{
+    return loop->feed.box;
+}
+
+static void watch_inbox(struct stream_loop *loop, struct inbox *inbox)
+{
+    event_loop_watch(loop->events, &inbox->watch, mailbox_fd(inbox->box), true, false);
+}
+
+static nhub_err create_doors(struct stream_loop *loop)
+{
+    const struct stream_history_options history = {loop->fanout, loop->link, hub_link_query};
+    const struct sse_options sse = {loop->events, loop->fanout, loop->settings, loop->counters};
+    nhub_err err = stream_history_create(&loop->history, &history);
+
+    loop->ws_env = (struct ws_env){.settings = loop->settings,
+                                   .counters = loop->counters,
+                                   .fanout = loop->fanout,
+                                   .link = loop->link,
+                                   .published = loop->published.box,
+                                   .publish = hub_link_publish};
+    if (err == NHUB_OK) {
+        err = ws_create(&loop->ws, loop->events, &loop->ws_env);
+    }
+    if (err == NHUB_OK) {
+        err = sse_create(&loop->sse, &sse);
+    }
+    return err;
+}
+
+static void watch_all(struct stream_loop *loop)
+{
+    watch_inbox(loop, &loop->feed);
+    watch_inbox(loop, &loop->adoptions);
+    watch_inbox(loop, &loop->opens);
+    watch_inbox(loop, &loop->pages);
+    watch_inbox(loop, &loop->published);
+    loop->answers.ready = on_answers;
+    event_loop_watch(loop->events, &loop->answers, stream_history_fd(loop->history), true, false);
+    loop->tick.ring = on_tick;
+    loop->pace.ring = on_pace;
+    event_loop_every(loop->events, &loop->tick, TICK_MS);
+    event_loop_every(loop->events, &loop->pace, PACE_MS);
+}
+
+static void unwatch_all(struct stream_loop *loop)
+{
+    event_loop_unwatch(&loop->feed.watch);
+    event_loop_unwatch(&loop->adoptions.watch);
+    event_loop_unwatch(&loop->opens.watch);
+    event_loop_unwatch(&loop->pages.watch);
+    event_loop_unwatch(&loop->published.watch);
+    event_loop_unwatch(&loop->answers);
+    event_loop_silence(&loop->tick);
+    event_loop_silence(&loop->pace);
+}
+
+/* Streams and jobs that were handed over too late get their answer all the same. */
+static void refuse_late_letters(struct stream_loop *loop)
+{
+    struct letter *letter = mailbox_take_all(loop->adoptions.box);
+
+    while (letter) {
+        struct adoption *a = (struct adoption *)(void *)letter;
+
+        letter = letter->next;
+        (void)close(a->fd);
+        free(a);
+    }
+    letter = mailbox_take_all(loop->opens.box);
+    while (letter) {
+        struct sse_open *open = (struct sse_open *)(void *)letter;
+
+        letter = letter->next;
+        open->closed(open);
+    }
+    letter = mailbox_take_all(loop->pages.box);
+    while (letter) {
+        struct history_job *job = (struct history_job *)(void *)letter;
+
+        letter = letter->next;
+        job->err = NHUB_EUNAVAIL;
+        job->done(job);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct stream_loop *loop = argument;
+
+    loop->start_err = create_doors(loop);
+    if (loop->start_err == NHUB_OK) {
+        watch_all(loop);
+    }
+    const nhub_err err = loop->start_err;
+
+    (void)sem_post(&loop->started);
+    if (err == NHUB_OK) {
+        event_loop_run(loop->events);
+        unwatch_all(loop);
+    }
+    sse_destroy(&loop->sse);
+    ws_destroy(&loop->ws);
+    refuse_late_letters(loop);
+    atomic_store(&loop->sessions, 0);
+    return NULL;
+}
+
+nhub_err stream_loop_start(struct stream_loop *loop, struct hub_link *link)
+{
+    loop->link = link;
+    if (pthread_create(&loop->thread, NULL, run, loop) != 0) {
+        return NHUB_ESYS;
+    }
+    loop->has_thread = true;
+    while (sem_wait(&loop->started) != 0) {
+    }
+    return loop->start_err;
+}
+
+void stream_loop_drain(struct stream_loop *loop, int64_t over_ms)
+{
+    atomic_store(&loop->drain_over_ms, over_ms > 0 ? over_ms : 1);
+    event_loop_wake(loop->events);
+}
+
+bool stream_loop_idle(struct stream_loop *loop)
+{
+    return atomic_load(&loop->sessions) == 0;
+}
+
+void stream_loop_stop(struct stream_loop *loop)
+{
+    if (loop->has_thread) {
+        atomic_store(&loop->stop_asked, true);
+        event_loop_wake(loop->events);
+        (void)pthread_join(loop->thread, NULL);
+        loop->has_thread = false;
+    }
+}
+
+static void drop_feed(struct stream_loop *loop)
+{
+    take_feed(loop, mailbox_take_all(loop->feed.box));
+    while (loop->fed) {
+        struct feed_item *item = loop->fed;
+
+        loop->fed = (struct feed_item *)(void *)item->letter.next;
+        feed_item_free(&item);
+    }
+}
+
+void stream_loop_destroy(struct stream_loop **loop_p)
+{
+    struct stream_loop *loop = *loop_p;
+
+    *loop_p = NULL;
+    if (!loop) {
+        return;
+    }
+    stream_loop_stop(loop);
+    if (loop->feed.box) {
+        drop_feed(loop);
+    }
+    if (loop->opens.box && loop->pages.box && loop->adoptions.box) {
+        refuse_late_letters(loop);
+    }
+    if (loop->published.box) {
+        take_published(loop, mailbox_take_all(loop->published.box));
+    }
+    stream_history_destroy(&loop->history);
+    fanout_destroy(&loop->fanout);
+    event_loop_destroy(&loop->events);
+    mailbox_destroy(&loop->feed.box);
+    mailbox_destroy(&loop->adoptions.box);
+    mailbox_destroy(&loop->opens.box);
+    mailbox_destroy(&loop->pages.box);
+    mailbox_destroy(&loop->published.box);
+    (void)sem_destroy(&loop->started);
+    free(loop);
+}
+
+int64_t stream_loop_heartbeat_age_ms(struct stream_loop *loop)
+{
+    return clock_mono_ms() - atomic_load(&loop->heartbeat_ms);
+}
+
+void stream_loop_adopt_ws(struct stream_loop *loop, int fd)
+{
+    struct adoption *a = calloc(1, sizeof *a);
+
+    if (!a) {
+        (void)close(fd);
+        return;
+    }
+    a->fd = fd;
+    mailbox_post(loop->adoptions.box, &a->letter);
+}
+
+void stream_loop_open_sse(struct stream_loop *loop, struct sse_open *open)
+{
+    mailbox_post(loop->opens.box, &open->letter);
+}
+
+void stream_loop_history(struct stream_loop *loop, struct history_job *job)
+{
+    mailbox_post(loop->pages.box, &job->letter);
+}
