@@ -322,11 +322,18 @@ static bool is_check_due(const struct gap_detector *d, int64_t now_ms)
     return d->state == STATE_LIVE && d->has_tail && now_ms >= d->tail_ms + d->options.settle_ms;
 }
 
+/* Whether so much has gone by that the hub may soon forget what was not checked. What is received
+ * proves that all before it was sent, so there is no need to wait as for a tail. */
+static bool is_far(const struct gap_detector *d)
+{
+    return d->covered.seq - d->verified >= d->options.check_events && !d->is_rebasing;
+}
+
 /* A filtered stream: how many should there have been up to the tail, or up to the newest one here?
  */
-static void fill_count(struct gap_detector *d, struct gap_request *r)
+static void fill_count(struct gap_detector *d, struct gap_request *r, bool has_old_tail)
 {
-    const uint64_t to = d->tail_seq > d->covered.seq ? d->tail_seq : d->covered.seq;
+    const uint64_t to = has_old_tail && d->tail_seq > d->covered.seq ? d->tail_seq : d->covered.seq;
 
     d->has_tail = false;
     if (d->is_rebasing) {
@@ -367,8 +374,8 @@ struct gap_request gap_detector_next_request(struct gap_detector *d, int64_t now
         r.kind = GAP_REQUEST_POSITION;
     } else if (d->state == STATE_REPLAY) {
         fill_history(d, &r);
-    } else if (d->options.is_filtered && is_check_due(d, now_ms)) {
-        fill_count(d, &r);
+    } else if (d->options.is_filtered && (is_check_due(d, now_ms) || is_far(d))) {
+        fill_count(d, &r, is_check_due(d, now_ms));
     } else if (!d->has_tail && now_ms >= d->next_check_ms) {
         r.kind = GAP_REQUEST_POSITION;
     }
@@ -428,7 +435,11 @@ void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, i
     const uint64_t to = d->asked_to_seq;
     const uint64_t here = received_count_to(d->received, to);
 
-    (void)complete; /* a part that is not kept can only make the count smaller */
+    struct position from = d->covered;
+    struct position end = d->covered;
+
+    from.seq = d->verified;
+    end.seq = to;
     d->asked = GAP_REQUEST_NONE;
     if (d->state != STATE_LIVE || d->is_rebasing) {
         return;
@@ -438,6 +449,10 @@ void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, i
         d->covered.seq = d->verified;
         replay(d, now_ms);
         return;
+    }
+    /* A part that is not kept can only have made the count smaller. */
+    if (!complete) {
+        d->callbacks.unverified(d->callbacks.context, &from, &end);
     }
     received_drop_to(d->received, to);
     d->verified = to;

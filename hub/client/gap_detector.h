@@ -17,8 +17,9 @@
  * - All events are received (not filtered): a number is missing.
  * - Filtered: numbers have holes anyway. The owner tells of breaks (gap_detector_break: the
  *   connection was new, the queue ran full), and then replays before it goes on. And each
- *   check_interval_ms the hub is asked to count what there was; what only that finds was passed
- *   over already and is delivered late.
+ *   check_interval_ms, or check_events numbers, the hub is asked to count what there was; what only
+ *   that finds was passed over already and is delivered late. A range that the hub forgot before it
+ *   was asked cannot be checked; that is reported.
  * - The tail: the hub's position names a number settle_ms ago that is still not here. (An answer
  *   overtakes the events, so a younger one proves nothing.)
  *
@@ -41,6 +42,8 @@ struct gap_callbacks {
     void (*discard)(void *context, void *item);
     void (*gap)(void *context, const struct position *from, const struct position *to,
                 const char *reason);
+    /* Nothing speaks for a loss in (from, to], but the hub cannot count it any more. */
+    void (*unverified)(void *context, const struct position *from, const struct position *to);
 };
 
 struct gap_options {
@@ -50,6 +53,8 @@ struct gap_options {
     size_t held_events, held_bytes;
     size_t received_max; /* numbers remembered between two checks of a filtered stream */
     int check_interval_ms;
+    uint64_t
+        check_events; /* numbers after which a filtered stream is checked before the interval */
     int settle_ms;
     int refill_wait_ms;
     int retry_ms; /* after a failed request */

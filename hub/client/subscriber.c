@@ -19,7 +19,8 @@
 #define DEFAULT_POLL_EVENTS    1000
 #define HELD_EVENTS_MAX        262144
 #define RECEIVED_MAX           262144
-#define SETTLE_MS              500 /* an answer overtakes the events by at most this */
+#define CHECK_EVENTS           16384 /* a quarter of what a hub keeps by default */
+#define SETTLE_MS              500   /* an answer overtakes the events by at most this */
 #define RETRY_MS               100
 
 /* What the detector gives. */
@@ -74,6 +75,15 @@ static void take_gap(void *context, const struct position *from, const struct po
     append(s, item);
 }
 
+static void note_unverified(void *context, const struct position *from, const struct position *to)
+{
+    struct nhub_subscriber *s = context;
+
+    s->stats.unverified++;
+    logger_write(NHUB_LOG_WARN, "unverified", "epoch=%s from=%llu to=%llu", from->epoch,
+                 (unsigned long long)from->seq, (unsigned long long)to->seq);
+}
+
 /* Life. */
 
 static nhub_err check_options(const nhub_subscriber_options *o, struct position *out_since)
@@ -104,12 +114,16 @@ static nhub_err create_detector(struct nhub_subscriber *s, const nhub_subscriber
         .held_bytes = o->held_bytes ? o->held_bytes : DEFAULT_HELD_BYTES,
         .received_max = RECEIVED_MAX,
         .check_interval_ms = o->check_interval_ms ? (int)o->check_interval_ms : DEFAULT_CHECK_MS,
+        .check_events = CHECK_EVENTS,
         .settle_ms = SETTLE_MS,
         .refill_wait_ms = o->refill_wait_ms ? (int)o->refill_wait_ms : DEFAULT_REFILL_WAIT_MS,
         .retry_ms = RETRY_MS,
     };
-    const struct gap_callbacks callbacks = {
-        .context = s, .deliver = take_event, .discard = take_duplicate, .gap = take_gap};
+    const struct gap_callbacks callbacks = {.context = s,
+                                            .deliver = take_event,
+                                            .discard = take_duplicate,
+                                            .gap = take_gap,
+                                            .unverified = note_unverified};
 
     return gap_detector_create(&s->detector, &options, &callbacks);
 }

@@ -21,8 +21,10 @@
  * - A subscriber of some types only cannot see holes in the numbers. It refills before it goes on
  *   whenever its own queue ran full or its connection broke, and asks the hub each second how many
  *   events there should have been. What only that question finds (a congested network between the
- *   two) is delivered late: nhub_event_is_late(). Set `whole_stream` where even that must not be:
- *   then everything is received and filtered here.
+ *   two) is delivered late: nhub_event_is_late(). A hub that keeps less than a second of events may
+ *   have forgotten a range before it is asked: nothing speaks for a loss there, but nothing proves
+ *   the contrary (`unverified` in the statistics). Set `whole_stream` where neither must be: then
+ *   everything is received and filtered here.
  *
  * The statistics event and types that begin with "hub." come only to patterns that name them, and
  * to nhub_subscriber_prefix() as its prefix says.
@@ -70,7 +72,7 @@ typedef struct nhub_subscriber_options {
     uint32_t check_interval_ms; /* how often the hub is asked for its position; 0 = 1000 */
     size_t held_bytes;          /* events that wait behind a hole; 0 = 64 MiB */
     bool whole_stream;          /* receive everything and filter here, see "Order" */
-    bool no_recovery;           /* plain SUB: no requests, nothing refilled; visible holes are told */
+    bool no_recovery; /* plain SUB: no requests, nothing refilled; visible holes are told */
 } nhub_subscriber_options;
 
 /* A subscriber in *out that connects in the background; options may be NULL. Without a subscription
@@ -99,10 +101,10 @@ NHUB_API NHUB_MUST_USE nhub_err nhub_subscriber_prefix(nhub_subscriber *subscrib
 NHUB_API void nhub_subscriber_default(nhub_subscriber *subscriber, nhub_event_fn *fn,
                                       void *context);
 
-/* Receives and calls handlers for at most max_events events (0 = 1000); waits up to timeout_ms (-1 =
- * for ever) for the first one. *out_count (may be NULL): events handled. A gap or a signal ends the
- * wait early with NHUB_OK. Errors: NHUB_ESTATE the hub speaks a protocol version that this library
- * does not know; NHUB_ENOMEM; NHUB_ESYS. */
+/* Receives and calls handlers for at most max_events events (0 = 1000); waits up to timeout_ms (-1
+ * = for ever) for the first one. *out_count (may be NULL): events handled. A gap or a signal ends
+ * the wait early with NHUB_OK. Errors: NHUB_ESTATE the hub speaks a protocol version that this
+ * library does not know; NHUB_ENOMEM; NHUB_ESYS. */
 NHUB_API NHUB_MUST_USE nhub_err nhub_subscriber_poll(nhub_subscriber *subscriber, int timeout_ms,
                                                      size_t max_events, size_t *out_count);
 /* A descriptor for one's own loop: readable (level-triggered) while nhub_subscriber_poll(s, 0, …)
@@ -123,6 +125,7 @@ typedef struct nhub_subscriber_stats {
     uint64_t gaps;        /* calls of on_gap */
     uint64_t malformed;   /* messages that are no event */
     uint64_t disconnects; /* of the event connection */
+    uint64_t unverified;  /* ranges that the hub had forgotten before it was asked to count them */
     uint64_t checks;      /* answers of the hub to the question whether something is missing */
     bool is_connected;    /* the event connection */
 } nhub_subscriber_stats;
