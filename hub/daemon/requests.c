@@ -30,6 +30,7 @@
 struct reading {
     size_t frames; /* read so far */
     enum message_type type;
+    size_t type_len;
     struct call call;
     bool is_parsed; /* the JSON was readable */
     char peer[PEER_MAX];
@@ -288,13 +289,13 @@ static void take_json(struct requests *r, struct zframe *frame)
     buf_fini(&error_text);
 }
 
-static void note_unknown_message(struct requests *r, struct zframe *type)
+static void note_unknown_message(struct requests *r)
 {
     uint64_t suppressed;
 
     r->parts.stats->unknown_messages++;
     if (log_limit_pass(&r->noise_limit, &suppressed)) {
-        log_warn("unknown_message_type", log_uint("type_bytes", zframe_size(type)),
+        log_warn("unknown_message_type", log_uint("type_bytes", r->reading.type_len),
                  log_uint("unknown_total", r->parts.stats->unknown_messages),
                  log_uint("suppressed", suppressed));
     }
@@ -328,9 +329,7 @@ static void take_frame(struct requests *r, struct zframe *frame)
         break;
     case 1:
         reading->type = message_type_parse(zframe_data(frame), zframe_size(frame));
-        if (reading->type == MESSAGE_UNKNOWN) {
-            note_unknown_message(r, frame);
-        }
+        reading->type_len = zframe_size(frame);
         break;
     case 2:
         take_json(r, frame);
@@ -349,6 +348,8 @@ static void finish_message(struct requests *r)
 
     if (reading->frames < 3) {
         note_short_message(r);
+    } else if (reading->type == MESSAGE_UNKNOWN) {
+        note_unknown_message(r);
     } else if (reading->is_parsed) {
         run_action(r, reading);
     }
