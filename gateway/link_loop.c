@@ -254,6 +254,7 @@ static void read_answers(struct link_loop *l)
         const nhub_err err = link_sockets_answer(&l->sockets, &message);
 
         if (err == NHUB_OK) {
+            l->heard_ms = l->now_ms;
             on_answer(l, &message);
             link_message_fini(&message);
         } else if (is_lasting(err)) {
@@ -422,12 +423,18 @@ static void post_feed(struct link_loop *l)
 
 /* ---- the loop ---- */
 
+/* With a question open: since when nothing was heard. */
+static int64_t silent_since_ms(const struct link_loop *l)
+{
+    return l->is_up ? l->heard_ms : l->unanswered_ms;
+}
+
 static void run_timers(struct link_loop *l)
 {
     if (!link_sockets_are_open(&l->sockets) && l->now_ms >= l->reopen_ms) {
         open_sockets(l);
     }
-    if (l->unanswered_ms != 0 && l->now_ms - l->unanswered_ms > LINK_DEAD_MS) {
+    if (l->unanswered_ms != 0 && l->now_ms - silent_since_ms(l) > LINK_DEAD_MS) {
         lose(l, "no answer");
     }
     link_publish_expire(l->publish, l->now_ms);
@@ -460,7 +467,7 @@ static int time_left_ms(const struct link_loop *l)
         due_ms = earlier(due_ms, l->asked_ms + (is_new ? ASK_NEW_MS : ASK_MS));
     }
     if (l->unanswered_ms != 0) {
-        due_ms = earlier(due_ms, l->unanswered_ms + LINK_DEAD_MS + 1);
+        due_ms = earlier(due_ms, silent_since_ms(l) + LINK_DEAD_MS + 1);
     }
     if (l->is_held_up) {
         due_ms = earlier(due_ms, now_ms + HELD_UP_MS);
@@ -525,12 +532,18 @@ static bool is_finished(struct link_loop *l)
  * fetched later: memory stays bounded. A hole is not the hub's fault then. */
 static void begin_turn(struct link_loop *l)
 {
-    const int64_t before_ms = l->now_ms;
+    const int64_t now_ms = clock_mono_ms();
+    const bool is_late = now_ms - l->now_ms > AWAY_MS;
 
-    l->now_ms = clock_mono_ms();
+    l->now_ms = now_ms;
     l->is_held_up = counter_get(&l->counters->feed_waiting_bytes) > FEED_BYTES;
-    if (l->is_held_up || l->now_ms - before_ms > AWAY_MS) {
+    if (l->is_held_up || is_late) {
         link_sequencer_excuse(l->sequencer, l->now_ms);
+    }
+    /* What the hub said meanwhile may still be on its way through the library. */
+    if (is_late && l->unanswered_ms != 0) {
+        l->unanswered_ms = l->now_ms;
+        l->heard_ms = l->now_ms;
     }
 }
 

@@ -34,6 +34,7 @@ struct link_loop {
     int64_t stop_due_ms;
     int64_t now_ms;
     int64_t up_ms, asked_ms, unanswered_ms, answer_ms, reopen_ms;
+    int64_t heard_ms; /* of the last answer of any kind */
     uint64_t asks, refills;
     uint64_t refill_key; /* of the page under way, 0 = none */
     int64_t refill_due_ms;

@@ -72,7 +72,7 @@ void link_status_read(struct link_status *s, struct hub_link_status *out)
     pthread_mutex_unlock(&s->lock);
     memset(out, 0, sizeof *out);
     out->answer_age_ms = report.answer_ms != 0 ? now_ms - report.answer_ms : -1;
-    out->connected = report.is_up && out->answer_age_ms < LINK_DEAD_MS;
+    out->connected = report.is_up && out->answer_age_ms < LINK_DEAD_SEEN_MS;
     out->caught_up = out->connected && report.is_caught_up;
     out->head = report.head;
     out->received_seq = report.received_seq;

@@ -11,8 +11,9 @@
 
 #include <pthread.h>
 
-/* The link is taken for dead after so long without an answer to `position`. */
-enum { LINK_DEAD_MS = 1500 };
+/* The link is taken for dead after so long without an answer. Readers look a little later, so that
+ * they do not see it before the link's thread has acted on it. */
+enum { LINK_DEAD_MS = 1500, LINK_DEAD_SEEN_MS = 1600 };
 
 struct link_report {
     bool is_up, is_caught_up;

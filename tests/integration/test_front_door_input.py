@@ -1,0 +1,178 @@
+"""The front door and connections that are slow, silent, wrong or hostile: each gets its answer, and nobody else notices.
+
+ctest: serial
+ctest: timeout=300
+"""
+import resource
+import socket
+import time
+
+import websocket
+
+import pytest
+
+from support.http import connect, get, post, raw
+from support.waiting import seconds, wait_until
+from support.ws import WsClient
+from support.zmq_clients import event
+
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+def rejected(gateway, reason):
+    for line in get(gateway.port, "/metrics").text.splitlines():
+        if line.startswith("notifyhub_rejected_total") and 'door="http"' in line and f'reason="{reason}"' in line:
+            return float(line.split()[-1])
+    return 0.0
+
+
+def status_of(answer):
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else answer
+
+
+def test_a_dribbled_head_is_served(gateway):
+    with connect(gateway.port) as sock:
+        for byte in b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n":
+            sock.sendall(bytes([byte]))
+            time.sleep(0.005)
+        assert status_of(sock.recv(65536)) == 200
+
+
+def test_a_dribbled_upgrade_is_a_websocket(gateway):
+    head = (f"GET /ws?event_type=a HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\n{KEY}Sec-WebSocket-Version: 13\r\n\r\n").encode()
+    with connect(gateway.port) as sock:
+        for start in range(0, len(head), 7):
+            sock.sendall(head[start:start + 7])
+            time.sleep(0.005)
+        assert status_of(sock.recv(65536)) == 101
+
+
+def test_a_head_that_does_not_end_gets_408(gateway):
+    before = rejected(gateway, "head_timeout")
+    started = time.monotonic()
+    answer = raw(gateway.port, b"GET /health HTTP/1.1\r\nHost", limit=30)
+    assert status_of(answer) == 408 and b"application/problem+json" in answer and b"head_timeout" in answer
+    assert 8 < time.monotonic() - started < seconds(15)
+    assert rejected(gateway, "head_timeout") == before + 1
+
+
+def test_a_head_that_is_too_large_gets_431(gateway):
+    before = rejected(gateway, "head_too_large")
+    answer = raw(gateway.port, b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9000)
+    assert status_of(answer) == 431 and b"application/problem+json" in answer
+    # Much more than that is read away, so that the answer arrives all the same.
+    answer = raw(gateway.port, b"GET /" + b"y" * 400000)
+    assert status_of(answer) == 431
+    assert rejected(gateway, "head_too_large") == before + 2
+
+
+def test_noise_is_answered_or_closed(gateway):
+    for noise in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"{}\r\n\r\n", b"GET\r\n\r\n",
+                  b"GET / HTTP/3.0\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n"):
+        answer = raw(gateway.port, noise, limit=20, half_close=True)
+        assert answer == b"" or status_of(answer) in (400, 404, 405, 426, 501, 505), (noise, answer)
+    assert get(gateway.port, "/health").status == 200
+
+
+def test_connections_that_come_and_go_leave_nothing(gateway):
+    get(gateway.port, "/health")
+    before = gateway.open_files()
+    for _ in range(300):
+        connect(gateway.port).close()
+        with connect(gateway.port) as sock:
+            sock.sendall(b"GET / HT")
+    wait_until(lambda: gateway.open_files() <= before + 2, 15, lambda: f"{gateway.open_files()} open, {before} before")
+
+
+@pytest.mark.parametrize("path, origin, status", [
+    ("/ws", "http://evil.example", 403), ("/ws", "null", 403), ("/other", None, (404, 426)),
+    ("/events", None, (200, 400, 426)), ("/ws?event_type=", None, 400), ("/ws?nonsense=1", None, 400),
+])
+def test_upgrades_that_are_not_granted(gateway, path, origin, status):
+    with pytest.raises(websocket.WebSocketBadStatusException) as refusal:
+        WsClient(gateway.port, path, origin=origin)
+    assert refusal.value.status_code in (status if isinstance(status, tuple) else (status,))
+
+
+@pytest.mark.parametrize("lines, status", [
+    ("Sec-WebSocket-Version: 8\r\n" + KEY, 426),
+    ("Sec-WebSocket-Version: 13\r\n", 400),
+    ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", 400),
+])
+def test_handshakes_that_are_wrong(gateway, lines, status):
+    answer = raw(gateway.port, (f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\n"
+                                f"Connection: Upgrade\r\n{lines}\r\n").encode(), half_close=True)
+    assert status_of(answer) == status, answer
+    assert b"application/problem+json" in answer
+
+
+def test_an_upgrade_from_a_listed_page_is_granted(hub, start_gateway):
+    gateway = start_gateway(hub, "--gateway-allowed-origins", "https://app.example").wait_connected()
+    with WsClient(gateway.port, "/ws", origin="https://app.example") as ws:
+        ws.wait_op("welcome")
+    with WsClient(gateway.port, "/ws", origin=f"http://127.0.0.1:{gateway.port}") as ws:
+        ws.wait_op("welcome")
+
+
+def test_the_limit_of_connections_is_told(hub, start_gateway):
+    gateway = start_gateway(hub, "--gateway-max-connections", "20").wait_connected()
+    held = []
+    try:
+        refused = 0
+        for _ in range(40):
+            sock = connect(gateway.port)
+            sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = sock.recv(65536)
+            refused += status_of(answer) == 503
+            held.append(sock)
+        assert 15 <= refused <= 25, refused
+        assert b"Retry-After" in answer and b"too_many_connections" in answer
+    finally:
+        for sock in held:
+            sock.close()
+    wait_until(lambda: get(gateway.port, "/health").status == 200, 10, "room again")
+
+
+def open_silent(gateway, count):
+    """Connections that never send a byte. One loopback address has too few ports for more than some 28 000."""
+    held = []
+    for i in range(count):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", gateway.port))
+        held.append(sock)
+        if i % 50 == 49:
+            time.sleep(0.001)  # less than a SYN flood
+    return held
+
+
+def test_ten_thousand_silent_connections_hurt_nobody(hub, start_gateway):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 11000
+    if hard < wanted:
+        pytest.skip(f"only {hard} descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    gateway = start_gateway(hub).wait_connected()
+    held = []
+    try:
+        with WsClient(gateway.port, "/ws?event_type=n") as ws:
+            ws.wait_op("welcome")
+            held = open_silent(gateway, 10000)
+            slowest = 0.0
+            end = time.monotonic() + 12  # longer than TCP_DEFER_ACCEPT and the head's deadline
+            number = 0
+            while time.monotonic() < end:
+                probe = get(gateway.port, "/health")
+                assert probe.status == 200
+                slowest = max(slowest, probe.seconds)
+                assert post(gateway.port, "/events", event("n", {"n": number})).status == 202
+                number += 1
+                time.sleep(0.2)
+            assert slowest < seconds(0.1), slowest
+            assert [e["data"]["n"] for e in ws.wait_events(number)] == list(range(number))
+    finally:
+        for sock in held:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert get(gateway.port, "/health").status == 200
