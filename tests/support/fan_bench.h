@@ -288,6 +288,7 @@ static inline nhub_err resume_from(struct fake_session *fake, const char *patter
 static inline bool next_message(struct fake_session *fake, struct buf *out)
 {
     struct ws_frame frame;
+    const size_t start = fake->read;
 
     buf_reset(out);
     while (fake->read < fake->wire.len) {
@@ -302,7 +303,7 @@ static inline bool next_message(struct fake_session *fake, struct buf *out)
             return true;
         }
     }
-    assert_int_equal(out->len, 0);
+    fake->read = start; /* a long message is under way */
     return false;
 }
 
