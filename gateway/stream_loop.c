@@ -64,7 +64,9 @@ struct stream_loop {
     atomic_bool stop_asked;
     atomic_size_t sessions;
     int64_t drain_end_ms; /* 0 = not draining */
-    int64_t stop_end_ms;  /* 0 = not stopping */
+    int64_t drain_span_ms;
+    size_t drain_ws, drain_sse; /* open when the drain began */
+    int64_t stop_end_ms;        /* 0 = not stopping */
 };
 
 static void on_inbox(struct watch *w, bool in, bool out)
@@ -210,13 +212,16 @@ static void on_tick(struct alarm *a)
     ws_tick(loop->ws, now_ms);
 }
 
-/* As many as keep the pace until the end of the drain; then all. */
-static size_t quota(size_t count, int64_t left_ms)
+/* How many of `count` are too many at this point of the drain, which began with `total`: what may
+ * stay shrinks evenly to nothing. */
+static size_t quota(const struct stream_loop *loop, size_t count, size_t total, int64_t left_ms)
 {
-    if (left_ms <= PACE_MS || count == 0) {
-        return count;
+    size_t may_stay = 0;
+
+    if (left_ms > PACE_MS) {
+        may_stay = (size_t)((double)total * (double)left_ms / (double)loop->drain_span_ms);
     }
-    return (count * PACE_MS + (size_t)left_ms - 1) / (size_t)left_ms;
+    return count > may_stay ? count - may_stay : 0;
 }
 
 static void on_pace(struct alarm *a)
@@ -226,14 +231,18 @@ static void on_pace(struct alarm *a)
     const int64_t left_ms = loop->drain_end_ms - clock_mono_ms();
 
     if (loop->drain_end_ms != 0 && loop->stop_end_ms == 0) {
-        ws_end_some(loop->ws, quota(ws_count(loop->ws), left_ms), SESSION_END_RESTART);
-        sse_end_some(loop->sse, quota(sse_count(loop->sse), left_ms));
+        ws_end_some(loop->ws, quota(loop, ws_count(loop->ws), loop->drain_ws, left_ms),
+                    SESSION_END_RESTART);
+        sse_end_some(loop->sse, quota(loop, sse_count(loop->sse), loop->drain_sse, left_ms));
     }
 }
 
 static void begin_drain(struct stream_loop *loop, int64_t over_ms)
 {
     loop->drain_end_ms = clock_mono_ms() + over_ms;
+    loop->drain_span_ms = over_ms;
+    loop->drain_ws = ws_count(loop->ws);
+    loop->drain_sse = sse_count(loop->sse);
     ws_end_some(loop->ws, 0, SESSION_END_RESTART); /* new ones are sent away at once */
     log_info("streams_drain", log_uint("sessions", fanout_session_count(loop->fanout)),
              log_int("over_ms", over_ms));

@@ -15,6 +15,9 @@ import websocket
 
 from .waiting import seconds, wait_until
 
+# This version does not know 1012 (service restart) and 1013 (try again later), registered with IANA for RFC 6455.
+websocket._abnf.VALID_CLOSE_STATUS += (1012, 1013)  # pylint: disable=protected-access
+
 
 class WsClient:
     """`messages` (decoded JSON, all of them), `events` (those without "op"), `close_code`, `close_reason`, `ended`.

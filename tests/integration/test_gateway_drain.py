@@ -1,0 +1,147 @@
+"""The gateway's life under a supervisor: notifications, reload, and the end: paced, and at once when asked twice.
+
+ctest: timeout=300
+"""
+import os
+import signal
+import socket
+import time
+
+from support.http import KeepAlive, get, post
+from support.sse import SseReader
+from support.waiting import seconds, wait_until
+from support.ws import WsClient
+from support.zmq_clients import event
+
+
+def publish(gateway, number):
+    return post(gateway.port, "/events", event("n", {"n": number}))
+
+
+def test_a_drain_closes_sessions_evenly_and_serves_the_rest(hub, start_gateway):
+    gateway = start_gateway(hub, "--gateway-drain-s", "3").wait_connected()
+    sessions = [WsClient(gateway.port, "/ws?event_type=n") for _ in range(15)]
+    sessions += [SseReader(gateway.port, "/events?event_type=n") for _ in range(15)]
+    try:
+        for session in sessions:
+            session.wait_op("welcome") if isinstance(session, WsClient) else session.wait_open()
+        started = time.monotonic()
+        gateway.expected_exit = 0
+        gateway.signal(signal.SIGTERM)
+        wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
+        assert "drain" in get(gateway.port, "/health/ready").text
+        assert get(gateway.port, "/health").status == 200
+        assert publish(gateway, 1).status == 202
+        with SseReader(gateway.port, "/events") as late:
+            late.wait_end()
+            assert late.status == 503 and int(late.headers["retry-after"]) > 0
+        ends = []
+        while len(ends) < len(sessions):
+            assert time.monotonic() - started < seconds(10)
+            ends = [s for s in sessions if s.ended]
+            if len(ends) > 15:  # half of them are not gone before about half of the time
+                assert len(ends) == len(sessions) or time.monotonic() - started > 1
+            time.sleep(0.01)
+        gateway.wait(10)
+        assert seconds(2) / 2 < time.monotonic() - started < seconds(8)
+        for session in sessions:
+            if isinstance(session, WsClient):
+                assert session.close_code == 1012, session.describe()
+            else:
+                assert [b for b in session.blocks if b.retry is not None], session.describe()
+            # Who was still there got the event that was published meanwhile.
+        assert any(s.events for s in sessions)
+    finally:
+        for session in sessions:
+            session.close()
+
+
+def test_without_sessions_the_end_is_at_once(hub, start_gateway):
+    gateway = start_gateway(hub, "--gateway-drain-s", "60").wait_connected()
+    started = time.monotonic()
+    gateway.stop()
+    assert time.monotonic() - started < seconds(5)
+
+
+def test_a_second_signal_ends_the_drain(hub, start_gateway):
+    gateway = start_gateway(hub, "--gateway-drain-s", "600").wait_connected()
+    sessions = [WsClient(gateway.port, "/ws") for _ in range(5)]
+    try:
+        for session in sessions:
+            session.wait_op("welcome")
+        gateway.signal(signal.SIGINT)
+        wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
+        started = time.monotonic()
+        gateway.stop()
+        assert time.monotonic() - started < seconds(5)
+        for session in sessions:
+            assert session.wait_close() in (1001, 1012), session.describe()
+    finally:
+        for session in sessions:
+            session.close()
+
+
+def test_publishes_under_way_at_the_end_get_their_answer(hub, start_gateway):
+    gateway = start_gateway(hub).wait_connected()
+    with KeepAlive(gateway.port) as connection:
+        assert connection.request("POST", "/events", event("n", {"n": 0})).status == 202
+        gateway.signal(signal.SIGTERM)
+        try:
+            answer = connection.request("POST", "/events", event("n", {"n": 1}))
+            assert answer.status in (202, 503)
+        except (OSError, ConnectionError):
+            pass  # closed before it was read: nothing was claimed
+        except Exception as error:  # http.client's own
+            assert "RemoteDisconnected" in repr(error) or "BadStatusLine" in repr(error), error
+        gateway.wait(10)
+
+
+class NotifySocket:
+    """What systemd would be told."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.setblocking(False)
+        self.lines = []
+
+    def read(self):
+        while True:
+            try:
+                self.lines += self.socket.recv(4096).decode().split("\n")
+            except BlockingIOError:
+                return self.lines
+
+    def wait(self, text, count=1, limit=10):
+        wait_until(lambda: sum(line.startswith(text) for line in self.read()) >= count, limit,
+                   lambda: f"{text} in {self.lines}")
+
+
+def test_the_supervisor_is_told(hub, start_gateway, tmp_path):
+    notify = NotifySocket(str(tmp_path / "notify"))
+    gateway = start_gateway(hub, env={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "400000"}, wait=False)
+    gateway.start()
+    notify.wait("READY=1")
+    notify.wait("WATCHDOG=1", 5)
+    gateway.signal(signal.SIGHUP)
+    notify.wait("RELOADING=1")
+    gateway.stop()
+    notify.wait("STOPPING=1")
+
+
+def test_a_reload_takes_the_log_level_and_keeps_the_connections(hub, start_gateway, tmp_path):
+    path = tmp_path / "notifyhub.yaml"
+    path.write_text("log:\n  level: info\n", encoding="utf-8")
+    gateway = start_gateway(hub, "--config", str(path)).wait_connected()
+    with WsClient(gateway.port, "/ws?event_type=n") as ws:
+        ws.wait_op("welcome")
+        path.write_text("log:\n  level: nonsense\n", encoding="utf-8")
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_log("log.level")
+        path.write_text("log:\n  level: debug\n", encoding="utf-8")
+        gateway.signal(signal.SIGHUP)
+        gateway.wait_log("config_reloaded")
+        assert publish(gateway, 1).status == 202
+        ws.wait_events(1)
+    assert os.path.exists(path)
