@@ -44,6 +44,7 @@ static void wake(void *context, struct letter *letter)
 }
 
 /* Ending a stream is, to libmicrohttpd, an error of the application: not worth a line. */
+static void on_log(void *cls, const char *format, va_list args) NHUB_PRINTF(2, 0);
 static void on_log(void *cls, const char *format, va_list args)
 {
     char text[256];
