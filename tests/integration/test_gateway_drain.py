@@ -43,7 +43,7 @@ def test_a_drain_closes_sessions_evenly_and_serves_the_rest(hub, start_gateway):
                 assert len(ends) == len(sessions) or time.monotonic() - started > 1
             time.sleep(0.01)
         gateway.wait(10)
-        assert seconds(2) / 2 < time.monotonic() - started < seconds(8)
+        assert 2 < time.monotonic() - started < seconds(8)
         for session in sessions:
             if isinstance(session, WsClient):
                 assert session.close_code == 1012, session.describe()
