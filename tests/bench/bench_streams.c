@@ -7,9 +7,9 @@
  *
  * `same`: all sessions ask for event_type=bench. `distinct`: session i asks for bench and for
  * only-i, so that no two have the same set and yet each gets every event. Deliveries are counted by
- * a byte ('~') that stands once in each event and nowhere else, so that segmentation does not
- * matter. One JSON line with the figures goes to stdout. Exit status 1 when something was lost or
- * came twice, 2 for a usage or set-up error.
+ * the bytes "~^", which stand once in each event and never in a frame's head ('~' alone does: it is
+ * the length 126), with the last byte of each read remembered. One JSON line with the figures goes
+ * to stdout. Exit status 1 when something was lost or came twice, 2 for a usage or set-up error.
  */
 #include "base/clock.h"
 #include "base/net.h"
@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MARK     '~'
+#define MARK     "~^"
 #define MAX_PIDS 8
 #define QUIET_MS 3000 /* nothing came for so long: what is missing counts as lost */
 
@@ -129,16 +129,18 @@ static void wait_opened(int fd)
     }
 }
 
-static uint64_t count_marks(const char *bytes, size_t len)
+/* Marks in bytes; *last is the byte before them on the same connection, and is moved on. */
+static uint64_t count_marks(const char *bytes, size_t len, char *last)
 {
-    uint64_t count = 0;
-    const char *p = bytes;
     const char *const end = bytes + len;
+    const char *p = bytes;
+    uint64_t count = *last == MARK[0] && bytes[0] == MARK[1] ? 1 : 0;
 
-    while (p < end && (p = memchr(p, MARK, (size_t)(end - p))) != NULL) {
-        count++;
+    while ((p = memchr(p, MARK[0], (size_t)(end - p))) != NULL) {
         p++;
+        count += p < end && *p == MARK[1] ? 1 : 0;
     }
+    *last = end[-1];
     return count;
 }
 
@@ -148,7 +150,7 @@ static void publish(struct zsock *push, uint64_t seq)
     const int n =
         snprintf(text, sizeof text,
                  "{\"event_type\":\"bench\",\"source_service\":\"bench\",\"data\":{\"n\":%" PRIu64
-                 ",\"mark\":\"%c\",\"pad\":\"%0*d\"}}",
+                 ",\"mark\":\"%s\",\"pad\":\"%0*d\"}}",
                  seq, MARK, (int)setup.size, 0);
 
     while (zsock_send_bytes(push, text, (size_t)n, false) != NHUB_OK) {
@@ -157,7 +159,7 @@ static void publish(struct zsock *push, uint64_t seq)
 }
 
 /* Reads what is there on all sessions for at most wait_ms; returns the deliveries seen. */
-static uint64_t receive(int epoll_fd, int wait_ms)
+static uint64_t receive(int epoll_fd, const int *fds, char *last, int wait_ms)
 {
     static char bytes[256 * 1024];
     struct epoll_event ready[256];
@@ -165,11 +167,11 @@ static uint64_t receive(int epoll_fd, int wait_ms)
     const int n = epoll_wait(epoll_fd, ready, 256, wait_ms);
 
     for (int i = 0; i < n; i++) {
-        const ssize_t got = recv(ready[i].data.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        const ssize_t got = recv(fds[ready[i].data.u32], bytes, sizeof bytes, MSG_DONTWAIT);
         if (got > 0) {
-            delivered += count_marks(bytes, (size_t)got);
+            delivered += count_marks(bytes, (size_t)got, &last[ready[i].data.u32]);
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-            (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, ready[i].data.fd, NULL);
+            (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fds[ready[i].data.u32], NULL);
         }
     }
     return delivered;
@@ -238,7 +240,8 @@ int main(int argc, char **argv)
     (void)net_raise_fd_limit(65536);
     const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     int *fds = calloc(setup.sessions, sizeof *fds);
-    if (epoll_fd < 0 || !fds || zctx_create(&context) != NHUB_OK ||
+    char *last = calloc(setup.sessions, sizeof *last);
+    if (epoll_fd < 0 || !fds || !last || zctx_create(&context) != NHUB_OK ||
         zsock_create(&push, context, ZSOCK_PUSH, &push_options) != NHUB_OK ||
         zsock_connect(push, "127.0.0.1", setup.collector_port) != NHUB_OK) {
         die("set-up");
@@ -246,7 +249,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < setup.sessions; i++) {
         struct epoll_event event = {.events = EPOLLIN};
 
-        event.data.fd = fds[i] = open_session(i);
+        fds[i] = open_session(i);
+        event.data.u32 = (uint32_t)i;
         wait_opened(fds[i]);
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fds[i], &event) != 0) {
             die("epoll_ctl");
@@ -272,7 +276,7 @@ int main(int argc, char **argv)
         for (; published < due && published < setup.events; published++) {
             publish(push, published);
         }
-        const uint64_t got = receive(epoll_fd, 1);
+        const uint64_t got = receive(epoll_fd, fds, last, 1);
         delivered += got;
         if (got > 0) {
             last_ns = clock_mono_ns();
@@ -292,6 +296,7 @@ int main(int argc, char **argv)
         close(fds[i]);
     }
     free(fds);
+    free(last);
     zsock_destroy(&push);
     zctx_destroy(&context);
     return delivered == expected ? 0 : 1;
