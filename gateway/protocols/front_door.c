@@ -68,7 +68,7 @@ struct front_door {
 
 /* ---- looking ---- */
 
-enum view { VIEW_INCOMPLETE, VIEW_TOO_LARGE, VIEW_GONE, VIEW_HTTP, VIEW_SSE, VIEW_WS };
+enum view { VIEW_INCOMPLETE, VIEW_TOO_LARGE, VIEW_GONE, VIEW_HTTP, VIEW_SSE, VIEW_WIDE, VIEW_WS };
 
 static bool is_good_query(const struct front_door *door, const struct http_text *query)
 {
@@ -100,6 +100,17 @@ static bool asks_for_events(const struct http_head *head)
             (http_text_is(&head->path, "/events") && head->accepts_events));
 }
 
+/* Which side of the HTTP server has room for the head. */
+static enum view http_view(const struct http_head *head)
+{
+    const size_t needed = http_head_memory(head->length, head->header_count);
+
+    if (asks_for_events(head) && needed <= HTTP_STREAM_HEAD_MEMORY) {
+        return VIEW_SSE;
+    }
+    return needed <= HTTP_REQUEST_HEAD_MEMORY ? VIEW_HTTP : VIEW_WIDE;
+}
+
 static enum view look(struct front_door *door, int fd)
 {
     const ssize_t n = recv(fd, door->head, sizeof door->head, MSG_PEEK | MSG_DONTWAIT);
@@ -118,10 +129,10 @@ static enum view look(struct front_door *door, int fd)
         if (is_good_upgrade(door, &head)) {
             return VIEW_WS;
         }
-        return asks_for_events(&head) ? VIEW_SSE : VIEW_HTTP;
+        return http_view(&head);
     case HTTP_HEAD_MALFORMED:
     default:
-        return VIEW_HTTP;
+        return VIEW_WIDE; /* room for whatever it is, and for the answer */
     }
 }
 
@@ -131,7 +142,10 @@ static void hand_over(struct front_door *door, int fd, enum view view,
     if (view == VIEW_WS) {
         stream_loop_adopt_ws(door->streams, fd);
     } else {
-        http_server_take(door->http, fd, (const struct sockaddr *)peer, peer_len, view == VIEW_SSE);
+        http_server_take(door->http, fd, (const struct sockaddr *)peer, peer_len,
+                         view == VIEW_SSE    ? HTTP_SIDE_STREAMS
+                         : view == VIEW_WIDE ? HTTP_SIDE_WIDE
+                                             : HTTP_SIDE_REQUESTS);
     }
 }
 
@@ -160,6 +174,7 @@ static void welcome(struct front_door *door, int fd, const struct sockaddr_stora
         break;
     case VIEW_HTTP:
     case VIEW_SSE:
+    case VIEW_WIDE:
     case VIEW_WS:
     default:
         hand_over(door, fd, view, peer, peer_len);

@@ -144,6 +144,20 @@ static struct http_conn *conn_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
+/* Cuts the query off in libmicrohttpd's own, writable buffer: it would make a table of its
+ * parameters, which nobody reads, and close the connection when there are too many for its memory.
+ */
+static void hide_query(const char *uri)
+{
+    const char *query = strchr(uri, '?');
+    char *end = NULL;
+
+    if (query) {
+        memcpy(&end, &query, sizeof end);
+        end[1] = '\0';
+    }
+}
+
 /* MHD_OPTION_URI_LOG_CALLBACK: the request line is there. What is returned becomes the request's
  * context, and NOTIFY_COMPLETED is called for it in every case. */
 void *http_exchange_request_line(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -155,6 +169,7 @@ void *http_exchange_request_line(void *cls, const char *uri, struct MHD_Connecti
         free(r);
         return NULL;
     }
+    hide_query(uri);
     r->side = side;
     r->gateway = side->server->gateway;
     r->connection = connection;
@@ -444,7 +459,7 @@ static enum MHD_Result on_head(struct http_request *r, const char *method)
 
         atomic_store(&r->side->heartbeat_ms, now_ms);
         http_conns_sweep(&r->side->conns, now_ms);
-        if (r->side == &r->side->server->sides[SIDE_REQUESTS]) {
+        if (r->side == &r->side->server->sides[HTTP_SIDE_REQUESTS]) {
             http_rates_tick(&r->side->server->rates, &r->gateway->counters, now_ms);
         }
         http_answer_empty(r, 204);

@@ -170,6 +170,8 @@ enum http_head_state http_head_parse(const char *text, size_t len, struct http_h
             return HTTP_HEAD_COMPLETE;
         } else if (!read_header(line, line_end, out)) {
             return HTTP_HEAD_MALFORMED;
+        } else {
+            out->header_count++;
         }
         line = feed + 1;
     }

@@ -26,6 +26,7 @@ struct http_text {
 struct http_head {
     size_t length;                        /* bytes of the head with its blank line */
     struct http_text method, path, query; /* query: behind '?', absent without one */
+    size_t header_count;
     bool is_http11;
     bool has_repeats; /* a header below came twice: no upgrade */
     struct http_text host, origin, ws_key, ws_version;

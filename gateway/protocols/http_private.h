@@ -8,12 +8,11 @@
 #include "gateway/protocols/http_conns.h"
 #include "gateway/protocols/http_rates.h"
 #include "gateway/protocols/http_request.h"
+#include "gateway/protocols/http_server.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
-
-enum { SIDE_REQUESTS, SIDE_STREAMS, SIDES };
 
 struct http_side {
     struct http_server *server;
@@ -26,7 +25,7 @@ struct http_side {
 
 struct http_server {
     struct gateway *gateway;
-    struct http_side sides[SIDES];
+    struct http_side sides[HTTP_SIDES];
     struct http_waker *waker;
     size_t max_connections;
     size_t bodies_max;

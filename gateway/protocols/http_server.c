@@ -1,7 +1,7 @@
 /*
- * http_server: the two daemons of libmicrohttpd, from start to stop.
+ * http_server: the three daemons of libmicrohttpd, from start to stop.
  *
- * Both are fed through a queue by http_server_take(). Each has one connection of our own, a socket
+ * They are fed through a queue by http_server_take(). Each has one connection of our own, a socket
  * pair over which the waker sends a request each second: that its handler runs is the proof that
  * the loop turns, and it is the clock for the time limits of the other connections.
  */
@@ -26,9 +26,12 @@
 #define BODIES_MAX 32u /* bodies of the largest size that may be in memory at once */
 
 /* Bytes that libmicrohttpd has for a head and its table of headers, for reading bodies and writing
- * heads. A stream's connection lives long and only reads one head. */
-#define REQUESTS_POOL 16384
-#define STREAMS_POOL  8192
+ * heads of answers. */
+static const size_t pools[HTTP_SIDES] = {
+    [HTTP_SIDE_REQUESTS] = 8192,
+    [HTTP_SIDE_STREAMS] = 4096,
+    [HTTP_SIDE_WIDE] = 65536,
+};
 
 static void nap(void)
 {
@@ -67,7 +70,7 @@ static void probe(void *context)
     struct http_server *server = context;
     char answer[1024];
 
-    for (int i = 0; i < SIDES; i++) {
+    for (int i = 0; i < HTTP_SIDES; i++) {
         const int fd = server->sides[i].probe_fd;
         const bool is_due =
             clock_mono_ms() - atomic_load(&server->sides[i].heartbeat_ms) >= TICK_MS / 2;
@@ -138,14 +141,14 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
     server->max_connections = wanted > 0 ? wanted : net_raise_fd_limit(65536);
     server->bodies_max = BODIES_MAX * (size_t)gateway->settings->gateway.max_body_bytes;
     pthread_mutex_init(&server->pages_lock, NULL);
-    for (int i = 0; i < SIDES; i++) {
+    for (int i = 0; i < HTTP_SIDES; i++) {
         server->sides[i].server = server;
         server->sides[i].probe_fd = -1;
         server->sides[i].probed_fd = -1;
     }
     err = http_static_create(&server->files, gateway->settings->gateway.web_root);
-    for (int i = 0; i < SIDES && err == NHUB_OK; i++) {
-        err = start_side(&server->sides[i], i == SIDE_STREAMS ? STREAMS_POOL : REQUESTS_POOL);
+    for (int i = 0; i < HTTP_SIDES && err == NHUB_OK; i++) {
+        err = start_side(&server->sides[i], pools[i]);
     }
     if (err == NHUB_OK) {
         err = http_waker_create(&server->waker, &waker);
@@ -181,11 +184,11 @@ static void turn_away(struct http_server *server, int fd)
 }
 
 void http_server_take(struct http_server *server, int fd, const struct sockaddr *peer,
-                      socklen_t peer_len, bool sse)
+                      socklen_t peer_len, enum http_side_kind kind)
 {
-    struct http_side *side = &server->sides[sse ? SIDE_STREAMS : SIDE_REQUESTS];
+    struct http_side *side = &server->sides[kind];
 
-    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections + SIDES) {
+    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections + HTTP_SIDES) {
         atomic_fetch_sub(&server->connections, 1);
         counter_sub(&server->gateway->counters.connections_open, 1);
         turn_away(server, fd);
@@ -223,7 +226,7 @@ void http_server_destroy(struct http_server **server_p)
         nap(); /* MHD_stop_daemon() panics on a suspended connection */
     }
     http_waker_destroy(&server->waker);
-    for (int i = 0; i < SIDES; i++) {
+    for (int i = 0; i < HTTP_SIDES; i++) {
         if (server->sides[i].daemon) {
             MHD_stop_daemon(server->sides[i].daemon);
         }
@@ -246,7 +249,7 @@ int64_t http_server_heartbeat_age_ms(struct http_server *server)
     const int64_t now_ms = clock_mono_ms();
     int64_t oldest_ms = now_ms;
 
-    for (int i = 0; i < SIDES; i++) {
+    for (int i = 0; i < HTTP_SIDES; i++) {
         const int64_t beat_ms = atomic_load(&server->sides[i].heartbeat_ms);
 
         oldest_ms = beat_ms < oldest_ms ? beat_ms : oldest_ms;

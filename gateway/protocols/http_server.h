@@ -1,6 +1,6 @@
 /*
- * http_server: libmicrohttpd's room: two daemons (requests, streams), each with epoll and its own
- * thread, that take connections from the front door. Routes live in http_routes.*; this module
+ * http_server: libmicrohttpd's room: three daemons, each with epoll and its own thread,
+ * that take connections from the front door. Routes live in http_routes.*; this module
  * knows HTTP, not events.
  *
  * Threads: libmicrohttpd's. http_server_take() from the front door.
@@ -17,10 +17,25 @@ struct http_server;
 struct gateway; /* everything a route needs: gateway.h */
 
 NHUB_MUST_USE nhub_err http_server_create(struct http_server **out, struct gateway *gateway);
-/* A connection whose head is unread; sse: its first request asks for an event stream. Takes the
- * descriptor in every case. */
+/* Three daemons, by what their connections need. Small memory makes requests fast (it is cleared
+ * between two of them), and streams cheap, which live long; the few large heads get more. */
+enum http_side_kind {
+    HTTP_SIDE_REQUESTS,
+    HTTP_SIDE_STREAMS, /* the first request asks for an event stream */
+    HTTP_SIDE_WIDE,    /* its head needs more than HTTP_REQUEST_HEAD_MEMORY */
+    HTTP_SIDES
+};
+#define HTTP_REQUEST_HEAD_MEMORY 4096
+#define HTTP_STREAM_HEAD_MEMORY  2048
+/* What a head takes in libmicrohttpd: its bytes and an entry for each header. */
+static inline size_t http_head_memory(size_t length, size_t header_count)
+{
+    return length + 64 * header_count;
+}
+
+/* A connection whose head is unread. Takes the descriptor in every case. */
 void http_server_take(struct http_server *server, int fd, const struct sockaddr *peer,
-                      socklen_t peer_len, bool sse);
+                      socklen_t peer_len, enum http_side_kind kind);
 /* No new waits; answers or expires all waiting requests. Streams are ended by stream_loop_stop().
  */
 void http_server_finish(struct http_server *server);
@@ -34,9 +49,5 @@ struct http_rates;
 const struct http_static *http_server_files(const struct http_server *server);
 const struct http_rates *http_server_rates(const struct http_server *server);
 size_t http_server_waiting(const struct http_server *server); /* requests without an answer yet */
-
-/* A longer head that asks for an event stream belongs to the other daemon: the connections of
- * streams live long and have little memory. */
-#define HTTP_STREAM_HEAD_MAX 2048
 
 #endif

@@ -184,7 +184,8 @@ static int dial_side(struct fixture *f, bool sse)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     counter_add(&f->gateway.counters.connections_open, 1);
-    http_server_take(f->gateway.http, pair[1], (const struct sockaddr *)&peer, sizeof peer, sse);
+    http_server_take(f->gateway.http, pair[1], (const struct sockaddr *)&peer, sizeof peer,
+                     sse ? HTTP_SIDE_STREAMS : HTTP_SIDE_REQUESTS);
     return pair[0];
 }
 
