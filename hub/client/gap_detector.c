@@ -184,6 +184,15 @@ static void go_live(struct gap_detector *d, int64_t now_ms)
     d->next_check_ms = now_ms + d->options.check_interval_ms;
 }
 
+static void begin_at(struct gap_detector *d, const struct position *p, uint64_t seq, int64_t now_ms)
+{
+    d->covered = *p;
+    d->covered.seq = seq;
+    d->verified = seq;
+    received_clear(d->received);
+    go_live(d, now_ms);
+}
+
 /* Gives up on what is missing: tells it, up to the first waiting event, and lets that one go with
  * its run. */
 static void skip_to_front(struct gap_detector *d, const char *reason)
@@ -206,6 +215,9 @@ static void skip_to_front(struct gap_detector *d, const char *reason)
 
 static void give_up(struct gap_detector *d, const char *reason, int64_t now_ms)
 {
+    if (d->state == STATE_START && d->since[0] == '\0' && held_front(d->held)) {
+        begin_at(d, &held_front(d->held)->position, held_front(d->held)->position.seq - 1, now_ms);
+    }
     while (held_front(d->held)) {
         skip_to_front(d, reason);
     }
@@ -242,15 +254,6 @@ static bool follows(const struct gap_detector *d, const struct position *prev,
     return p->seq == prev->seq + 1 || (d->options.is_filtered && !is_break);
 }
 
-static void begin_at(struct gap_detector *d, const struct position *p, uint64_t seq, int64_t now_ms)
-{
-    d->covered = *p;
-    d->covered.seq = seq;
-    d->verified = seq;
-    received_clear(d->received);
-    go_live(d, now_ms);
-}
-
 void gap_detector_event(struct gap_detector *d, void *item, const struct position *position,
                         size_t bytes, int64_t now_ms)
 {
@@ -263,7 +266,7 @@ void gap_detector_event(struct gap_detector *d, void *item, const struct positio
         return;
     }
     d->is_break_next = false;
-    if (d->state == STATE_START && d->since[0] == '\0') {
+    if (d->state == STATE_START && d->since[0] == '\0' && !d->options.has_requests) {
         begin_at(d, position, position->seq - 1, now_ms);
     }
     prev = back ? &back->position : &d->covered;
@@ -404,6 +407,25 @@ void gap_detector_failed(struct gap_detector *d, bool refused, int64_t now_ms)
     }
 }
 
+/* Without `since`: the stream begins behind the hub's position, or with the first event that came
+ * before the answer. */
+static void begin_now(struct gap_detector *d, const struct position *newest, int64_t now_ms)
+{
+    const struct held_event *front = held_front(d->held);
+
+    if (!front) {
+        begin_at(d, newest, newest->seq, now_ms);
+        /* The connection for events may be younger than this answer. */
+        d->is_break_next = true;
+        return;
+    }
+    begin_at(d, &front->position, front->position.seq - 1, now_ms);
+    release(d);
+    if (held_front(d->held) || !same_epoch(&d->covered, newest)) {
+        replay(d, now_ms);
+    }
+}
+
 void gap_detector_position(struct gap_detector *d, const struct position *newest, int64_t now_ms)
 {
     d->asked = GAP_REQUEST_NONE;
@@ -412,9 +434,7 @@ void gap_detector_position(struct gap_detector *d, const struct position *newest
         if (d->since[0] != '\0') {
             replay(d, now_ms);
         } else {
-            begin_at(d, newest, newest->seq, now_ms);
-            /* The connection for events may be younger than this answer. */
-            d->is_break_next = true;
+            begin_now(d, newest, now_ms);
         }
         return;
     }

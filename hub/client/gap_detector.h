@@ -6,8 +6,8 @@
  * through callbacks, and gap_detector_next_request() says what to ask the hub. No sockets, no
  * clock.
  *
- *   START   nothing is known. The hub is asked for its position; without `since` that answer, or
- *           the first live event, is where the stream begins.
+ *   START   nothing is known, live events wait. The hub is asked for its position; without `since`
+ *           the first event that waits, or the position, is where the stream begins.
  *   LIVE    events are delivered as they come.
  *   REPLAY  pages of history are fetched from `covered` on; live events wait behind them. Entered
  *           with `since`, at a hole, after a break, when the tail was lost, when the epoch changes.

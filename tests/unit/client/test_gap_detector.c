@@ -94,6 +94,14 @@ static void on_unverified(void *context, const struct position *from, const stru
     on_gap(context, from, to, "unverified");
 }
 
+static struct position at(const struct fixture *f, uint64_t seq)
+{
+    struct position p = {.seq = seq};
+
+    memcpy(p.epoch, f->hub.epoch, sizeof p.epoch);
+    return p;
+}
+
 static void start_with(struct fixture *f, const char *since, bool is_filtered, bool has_requests)
 {
     const struct gap_options options = {.since = since,
@@ -115,6 +123,17 @@ static void start_with(struct fixture *f, const char *since, bool is_filtered, b
 
     f->is_filtered = is_filtered;
     assert_int_equal(gap_detector_create(&f->detector, &options, &callbacks), NHUB_OK);
+}
+
+/* The same, live already behind number 0. */
+static void start_live(struct fixture *f, bool is_filtered)
+{
+    const struct position nothing = at(f, 0);
+
+    start_with(f, NULL, is_filtered, true);
+    assert_int_equal(gap_detector_next_request(f->detector, f->now_ms).kind, GAP_REQUEST_POSITION);
+    gap_detector_position(f->detector, &nothing, f->now_ms);
+    assert_true(gap_detector_is_live(f->detector));
 }
 
 static int set_up(void **state)
@@ -139,14 +158,6 @@ static int tear_down(void **state)
     gap_detector_destroy(&f->detector);
     free(f);
     return 0;
-}
-
-static struct position at(const struct fixture *f, uint64_t seq)
-{
-    struct position p = {.seq = seq};
-
-    memcpy(p.epoch, f->hub.epoch, sizeof p.epoch);
-    return p;
 }
 
 /* The hub numbers one more event, and it arrives. */
@@ -285,7 +296,11 @@ static void events_in_order_pass_at_once(void **state)
     struct fixture *f = *state;
 
     start_with(f, NULL, false, true);
-    arrive_range(f, 5, 9);
+    arrive(f, 5);
+    assert_int_equal(f->delivered_count, 0); /* first the hub has to tell what it is */
+    assert_true(ask(f));
+    expect_delivered(f, 5, 5);
+    arrive_range(f, 6, 9);
     expect_delivered(f, 5, 9);
     assert_int_equal(f->gap_count, 0);
     assert_true(gap_detector_is_live(f->detector));
@@ -310,7 +325,7 @@ static void a_hole_is_refilled_before_what_is_behind_it(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 3);
     arrive_range(f, 30, 32);
     assert_int_equal(f->delivered_count, 3);
@@ -326,7 +341,7 @@ static void two_holes_are_refilled_in_one_go(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 2);
     arrive_range(f, 5, 6);
     arrive_range(f, 9, 20);
@@ -339,7 +354,7 @@ static void duplicates_are_dropped(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 5);
     arrive_range(f, 3, 7);
     expect_delivered(f, 1, 7);
@@ -350,7 +365,7 @@ static void what_is_not_kept_any_more_is_told_exactly(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 3);
     f->hub.oldest = 8;
     arrive_range(f, 20, 21);
@@ -366,7 +381,7 @@ static void events_at_hand_are_no_part_of_a_gap(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 5);
     arrive_range(f, 11, 15);
     arrive_range(f, 21, 25);
@@ -384,7 +399,7 @@ static void a_lost_tail_is_found_by_the_position_when_it_is_old_enough(void **st
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 3);
     f->hub.newest = 6;
     pass(f, 1400); /* asked after 1 s; the answer is not yet 500 ms old */
@@ -397,7 +412,7 @@ static void a_young_position_does_not_call_anything_lost(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 3);
     f->hub.newest = 6;
     pass(f, 1200);
@@ -412,7 +427,7 @@ static void a_silent_hub_makes_a_gap_after_the_wait(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 3);
     f->is_hub_silent = true;
     arrive_range(f, 6, 8);
@@ -424,6 +439,20 @@ static void a_silent_hub_makes_a_gap_after_the_wait(void **state)
     assert_int_equal(f->delivered_count, 6);
     arrive(f, 9);
     assert_int_equal(f->delivered_count, 7);
+}
+
+static void a_hub_that_tells_nothing_holds_the_first_events_up_for_the_wait_only(void **state)
+{
+    struct fixture *f = *state;
+
+    start_with(f, NULL, false, true);
+    f->is_hub_silent = true;
+    arrive_range(f, 4, 6);
+    pass(f, 4900);
+    assert_int_equal(f->delivered_count, 0);
+    pass(f, 200);
+    expect_delivered(f, 4, 6);
+    assert_int_equal(f->gap_count, 0);
 }
 
 static void without_requests_a_hole_is_a_gap_at_once(void **state)
@@ -514,7 +543,7 @@ static void a_new_epoch_is_told_and_taken_from_its_start(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 4);
     restart(f, "cccccccc");
     f->hub.newest = 2;
@@ -531,7 +560,7 @@ static void a_new_epoch_is_told_without_any_event(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 4);
     restart(f, "cccccccc");
     pass(f, 2000);
@@ -547,7 +576,7 @@ static void what_waits_of_the_old_epoch_is_delivered_around_its_gaps(void **stat
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 4);
     arrive_range(f, 7, 8);
     restart(f, "cccccccc");
@@ -561,6 +590,18 @@ static void what_waits_of_the_old_epoch_is_delivered_around_its_gaps(void **stat
 
 /* Filtered streams. Every third event is ours. */
 
+/* The first event after the start: the connection is new, so what is before it is asked for. */
+static void arrive_first(struct fixture *f, uint64_t seq)
+{
+    arrive(f, seq);
+    while (ask(f)) {
+    }
+    assert_int_equal(f->delivered_count, 1);
+    assert_int_equal(f->delivered[0], seq);
+    assert_true(gap_detector_is_live(f->detector));
+    f->refilled = 0;
+}
+
 static void filter_thirds(struct fixture *f)
 {
     for (size_t i = 0; i <= EVENTS_MAX; i++) {
@@ -573,8 +614,8 @@ static void holes_of_a_filtered_stream_are_no_losses(void **state)
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     arrive(f, 6);
     arrive(f, 9);
     f->hub.newest = 11;
@@ -590,8 +631,8 @@ static void a_loss_in_a_filtered_stream_is_found_by_counting(void **state)
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     arrive(f, 9); /* 6 is lost, and nothing shows it */
     assert_int_equal(f->delivered_count, 2);
     pass(f, 2000);
@@ -610,8 +651,8 @@ static void a_range_that_was_forgotten_before_the_count_is_reported(void **state
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     arrive(f, 9);
     f->hub.oldest = 8;
     pass(f, 2000);
@@ -624,8 +665,8 @@ static void a_filtered_stream_that_runs_fast_is_checked_before_the_interval(void
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     arrive(f, 9);
     pass(f, 0);
     assert_int_equal(f->late, 0);
@@ -643,8 +684,8 @@ static void a_lost_tail_of_a_filtered_stream_is_found(void **state)
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     f->hub.newest = 12;
     pass(f, 2000);
     assert_int_equal(f->delivered_count, 4);
@@ -657,8 +698,8 @@ static void after_a_break_a_filtered_stream_replays_in_order(void **state)
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     gap_detector_break(f->detector, f->now_ms);
     arrive(f, 12); /* 6 and 9 are lost */
     arrive(f, 15);
@@ -677,8 +718,8 @@ static void a_second_loss_during_the_replay_is_found_in_order(void **state)
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     gap_detector_break(f->detector, f->now_ms);
     arrive(f, 9);
     arrive(f, 30); /* 12 … 27 were lost, before the break was even noticed */
@@ -696,8 +737,8 @@ static void a_new_subscription_starts_the_count_anew(void **state)
     struct fixture *f = *state;
 
     filter_thirds(f);
-    start_with(f, NULL, true, true);
-    arrive(f, 3);
+    start_live(f, true);
+    arrive_first(f, 3);
     f->hub.newest = 8;
     for (size_t i = 0; i <= EVENTS_MAX; i++) {
         f->hub.is_mine[i] = i % 3 == 0 || i == 4; /* 4 was published before we wanted it */
@@ -717,7 +758,7 @@ static void events_without_a_position_pass_as_they_are(void **state)
     struct fixture *f = *state;
     const struct position none = {0};
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     gap_detector_event(f->detector, item_of(1), &none, 10, f->now_ms);
     gap_detector_event(f->detector, item_of(1), &none, 10, f->now_ms);
     assert_int_equal(f->delivered_count, 2);
@@ -727,7 +768,7 @@ static void too_many_waiting_events_stop_the_reading(void **state)
 {
     struct fixture *f = *state;
 
-    start_with(f, NULL, false, true);
+    start_live(f, false);
     arrive_range(f, 1, 2);
     f->is_hub_silent = true;
     for (uint64_t seq = 4; !gap_detector_is_full(f->detector); seq++) {
@@ -832,6 +873,7 @@ int main(void)
         TEST(a_lost_tail_is_found_by_the_position_when_it_is_old_enough),
         TEST(a_young_position_does_not_call_anything_lost),
         TEST(a_silent_hub_makes_a_gap_after_the_wait),
+        TEST(a_hub_that_tells_nothing_holds_the_first_events_up_for_the_wait_only),
         TEST(without_requests_a_hole_is_a_gap_at_once),
         TEST(since_replays_and_joins_the_live_stream_without_a_seam),
         TEST(since_before_the_oldest_tells_the_gap_first),
