@@ -278,6 +278,7 @@ static void keep_within_memory(struct fanout *f)
 {
     for (int i = 0; i < EVICT_PER_TURN; i++) {
         struct session *most = NULL;
+        struct stream *st = NULL;
         struct list *pos = NULL;
         struct list *tmp = NULL;
 
@@ -296,7 +297,11 @@ static void keep_within_memory(struct fanout *f)
         }
         counter_bump(&f->counters->dropped[DROP_MEMORY],
                      most->state == STATE_LAGGING ? most->stream->end - most->at : 0);
+        st = most->stream;
         session_fail(most, SESSION_END_MEMORY);
+        if (st) {
+            stream_trim(st); /* what it alone held is free before the next one is looked for */
+        }
     }
 }
 

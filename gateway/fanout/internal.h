@@ -149,6 +149,7 @@ void stream_leave(struct session *s); /* the session uses its stream no more */
 void stream_join(struct session *s);  /* at the end: everything before was sent or is not wanted */
 void stream_append(struct stream *st, struct feed_event *record); /* no memory: its sessions end */
 void stream_flush(struct stream *st);
+void stream_trim(struct stream *st); /* gives up what no session needs any more */
 void stream_free(struct stream *st);
 void stream_mark(struct stream *st); /* there is something to do */
 struct feed_event *stream_at(const struct stream *st, uint64_t index);

@@ -116,8 +116,7 @@ static void release_before(struct stream *st, uint64_t index)
     }
 }
 
-/* Gives up what no session needs any more. */
-static void trim(struct stream *st)
+void stream_trim(struct stream *st)
 {
     uint64_t low = list_empty(&st->ready) ? st->end : st->front;
     struct list *pos = NULL;
@@ -367,7 +366,7 @@ void stream_flush(struct stream *st)
     list_remove(&st->dirty);
     flush_ready(st);
     flush_lagging(st);
-    trim(st);
+    stream_trim(st);
     if (!list_empty(&st->ready) && st->front < st->end) {
         stream_mark(st);
     }

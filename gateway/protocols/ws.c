@@ -61,6 +61,7 @@ struct ws_peer {
     int close_code; /* 0 = not closing */
     const char *close_reason;
     bool is_blocked, is_killed, is_in_list;
+    bool is_close_sent;    /* the library has the close handshake in its hands */
     const char *self_test; /* bytes to write once open; NULL = a real peer */
     size_t self_test_len;
 };
@@ -283,12 +284,14 @@ static int on_writable(struct ws_peer *p)
             ws_conn_writable(p->conn);
         }
     }
-    if (p->close_code != 0 && !p->is_blocked) {
+    /* A second close while the library waits for the client's answer would cut the wait short. */
+    if (p->close_code != 0 && !p->is_blocked && !p->is_close_sent) {
         unsigned char reason[124];
         size_t len = strlen(p->close_reason);
 
         len = len < sizeof reason ? len : sizeof reason;
         memcpy(reason, p->close_reason, len);
+        p->is_close_sent = true;
         lws_close_reason(p->wsi, (enum lws_close_status)p->close_code, reason, len);
         return -1;
     }
@@ -299,6 +302,7 @@ static int on_writable(struct ws_peer *p)
 static void on_closing(struct ws_peer *p)
 {
     ws_conn_destroy(&p->conn);
+    p->is_close_sent = true;
     if (p->close_code == 0) {
         p->close_code = WS_GOING_AWAY;
         p->close_reason = "";
