@@ -180,9 +180,15 @@ static void release_block(struct block *b, size_t refs)
     }
 }
 
+/* Makes a page's memory, written by the loop, visible to the thread that gives its frames back.
+ * ZeroMQ's own queue between the two does that already, but nothing that checks our code can see
+ * into it. */
+static atomic_uint handover;
+
 static void give_back(void *bytes, void *hint)
 {
     (void)bytes;
+    (void)atomic_load_explicit(&handover, memory_order_acquire);
     release_block(hint, 1);
 }
 
@@ -233,6 +239,7 @@ static nhub_err make_frames(struct page *p, struct reply_frames **out)
         }
         frames->count++;
     }
+    atomic_fetch_add_explicit(&handover, 1, memory_order_release);
     *out = frames;
     return NHUB_OK;
 }

@@ -189,12 +189,23 @@ def test_useless_subscriptions_are_counted(hub):
     hub.wait_log("event=subscription_too_long prefix_bytes=2000")
 
 
+def receive(connection, count):
+    data = b""
+    while len(data) < count:
+        more = connection.recv(count - len(data))
+        assert more, "the hub closed the connection"
+        data += more
+    return data
+
+
 def raw_subscriber(hub):
     """A SUB by hand (ZMTP 3.0, NULL mechanism): libzmq's own falls over its own megabyte prefix when it is closed."""
     connection = plain.create_connection(("127.0.0.1", hub.publisher), timeout=5)
     connection.sendall(b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+    receive(connection, 64)
     ready = b"\x05READY" + b"\x0bSocket-Type" + (3).to_bytes(4, "big") + b"SUB"
     connection.sendall(b"\x04" + bytes([len(ready)]) + ready)
+    receive(connection, receive(connection, 2)[1])
     return connection
 
 
