@@ -70,7 +70,7 @@ void cli_note(const struct cli *cli, const char *format, ...)
 int cli_fail(const struct cli *cli, const char *what, nhub_err err, const char *reason)
 {
     if (err == NHUB_EUNAVAIL) {
-        cli_error(cli, "cannot %s: no hub at %s, port %u", what, cli->host,
+        cli_error(cli, "cannot %s: no hub answers at %s, port %u", what, cli->host,
                   (unsigned)cli->requests_port);
         return CLI_UNREACHABLE;
     }

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_MS 10000
-#define READY_TIMEOUT_MS   10000
 #define TTY_STEP_MS        100
 #define PLAIN_STEP_MS      1000
 
@@ -114,7 +113,7 @@ static void show(const struct bench *b, const struct bench_worker *workers, stru
 
 static bool wait_ready(struct bench *b)
 {
-    const int64_t until_ms = clock_mono_ms() + READY_TIMEOUT_MS;
+    const int64_t until_ms = clock_mono_ms() + b->timeout_ms;
 
     while (atomic_load(&b->ready) < b->subscribers) {
         if (clock_mono_ms() >= until_ms || interrupt_seen()) {

@@ -56,7 +56,7 @@ static int ask_hub(const struct cli *cli, int timeout_ms)
         (void)snprintf(reason, sizeof reason, "%s", nhub_client_error(client));
     } else {
         (void)snprintf(reason, sizeof reason, "%s at %s, port %u",
-                       err == NHUB_EUNAVAIL   ? "no hub"
+                       err == NHUB_EUNAVAIL   ? "no hub answers"
                        : err == NHUB_ETIMEOUT ? "no answer"
                                               : nhub_strerror(err),
                        cli->host, (unsigned)cli->requests_port);
