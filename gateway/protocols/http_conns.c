@@ -62,6 +62,29 @@ static void end_overdue(struct http_request *r)
     shutdown(r->conn->fd, SHUT_RDWR); /* the loop sees the end and cleans up */
 }
 
+/* True when the client has closed its direction and everything before that was read. */
+static bool is_ended(struct http_conn *conn)
+{
+    char byte;
+
+    if (conn->is_end_checked) {
+        return false; /* an end that arrives by itself is noticed */
+    }
+    conn->is_end_checked = true;
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void end_unfinished(struct http_request *r)
+{
+    if (r->phase == HTTP_PHASE_HEAD || r->phase == HTTP_PHASE_BODY) {
+        http_refuse(r, REJECT_BAD_REQUEST, "the request ends before it is complete");
+    }
+    if (r->phase <= HTTP_PHASE_DISCARD) {
+        http_conn_answer_by_hand(r);
+    }
+    shutdown(r->conn->fd, SHUT_RDWR);
+}
+
 void http_conns_sweep(struct http_conns *conns, int64_t now_ms)
 {
     for (struct http_conn *conn = conns->first; conn; conn = conn->next) {
@@ -74,6 +97,10 @@ void http_conns_sweep(struct http_conns *conns, int64_t now_ms)
             shutdown(conn->fd, SHUT_RDWR);
         } else if (r && r->deadline_ms > 0 && now_ms > r->deadline_ms) {
             end_overdue(r);
+        } else if (r && r->phase <= HTTP_PHASE_HUNG_UP && is_ended(conn)) {
+            end_unfinished(r);
+        } else if (!r && is_ended(conn)) {
+            shutdown(conn->fd, SHUT_RDWR);
         }
     }
 }

@@ -27,6 +27,7 @@ struct http_conn {
     bool is_probe;                /* our own, for the heartbeat */
     struct http_request *request; /* under way, or NULL */
     int64_t idle_since_ms;        /* without a request */
+    bool is_end_checked;          /* nothing arrived since the last look for the client's end */
 };
 
 struct http_conns {
@@ -35,7 +36,9 @@ struct http_conns {
 
 void http_conns_add(struct http_conns *conns, struct http_conn *conn);
 void http_conns_remove(struct http_conns *conns, struct http_conn *conn);
-/* Ends what is over its time. */
+/* Ends what is over its time, and what the client has ended unnoticed: libmicrohttpd watches
+ * edge-triggered and reads no further when a read brought less than it had room for, so it misses
+ * an end that arrived together with the last bytes. */
 void http_conns_sweep(struct http_conns *conns, int64_t now_ms);
 
 /* Writes the request's answer to its descriptor and ends our direction of the connection: for the

@@ -180,6 +180,7 @@ void *http_exchange_request_line(void *cls, const char *uri, struct MHD_Connecti
         return NULL;
     }
     r->conn->request = r;
+    r->conn->is_end_checked = false;
     r->start_ns = clock_mono_ns();
     r->deadline_ms = clock_mono_ms() + HTTP_HEAD_MS;
     return r;
@@ -228,6 +229,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     }
     r->conn->request = NULL;
     r->conn->idle_since_ms = clock_mono_ms();
+    r->conn->is_end_checked = false;
     if (r->free_state) {
         r->free_state(r->state);
     }
@@ -553,6 +555,7 @@ enum MHD_Result http_exchange_request(void *cls, struct MHD_Connection *connecti
     if (*upload_data_size == 0) {
         return on_end(r);
     }
+    r->conn->is_end_checked = false;
     result = on_body(r, upload_data, *upload_data_size);
     *upload_data_size = 0;
     return result;

@@ -141,6 +141,7 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
     server->max_connections = wanted > 0 ? wanted : net_raise_fd_limit(65536);
     server->bodies_max = BODIES_MAX * (size_t)gateway->settings->gateway.max_body_bytes;
     pthread_mutex_init(&server->pages_lock, NULL);
+    http_rates_tick(&server->rates, &gateway->counters, clock_mono_ms()); /* where growth begins */
     for (int i = 0; i < HTTP_SIDES; i++) {
         server->sides[i].server = server;
         server->sides[i].probe_fd = -1;
