@@ -189,14 +189,14 @@ function showStats({ gateway, hub, hub_missing: missing }) {
 
   $("rate").textContent = rate.toLocaleString("en-US", { maximumFractionDigits: rate < 10 ? 1 : 0 });
   drawSpark(rate);
-  $("seq").textContent = number(link.seq);
+  $("seq").textContent = number(Math.max(link.seq, link.received_seq ?? 0));
   $("epoch").textContent = link.epoch ? `epoch ${link.epoch}` : "";
   $("link").textContent = link.connected ? (link.caught_up ? "up" : "catching up") : "down";
   $("link").dataset.tone = link.connected ? (link.caught_up ? "good" : "warn") : "bad";
   $("link-detail").textContent = link.connected ? `${number(link.in_flight ?? 0)} publishes under way` : link.reason;
   $("subscribers").textContent = number(sum(gateway.subscribers));
   $("subscribers-detail").textContent =
-    [parts(gateway.subscribers), native === undefined ? "" : `native subscriptions ${number(native)}`].filter(Boolean).join(", ");
+    [parts(gateway.subscribers), native === undefined ? "" : `ZeroMQ ${number(native)}`].filter(Boolean).join(", ");
   $("delivered").textContent = number(sum(gateway.delivered_total));
   $("delivered-detail").textContent = dropped > 0 ? `${number(dropped)} dropped for slow readers` : "none dropped";
   $("rejected").textContent = number(sum(gateway.rejected) + (hub?.rejected_total ?? 0));
@@ -323,8 +323,11 @@ $("publish").addEventListener("submit", async (submit) => {
     $("send").disabled = false;
   }
 });
-$("event-type").addEventListener("input", checkType);
-$("data").addEventListener("change", checkData);
+/* Complaints come with the first try to send and go as soon as they are met. None appears when a field is left: it would
+ * move the button away from under the pointer that is about to press it. */
+for (const [id, check] of [["event-type", checkType], ["data", checkData]]) {
+  $(id).addEventListener("input", () => $(id).getAttribute("aria-invalid") === "true" && check());
+}
 
 /* --- start ------------------------------------------------------------------------------------ */
 
