@@ -282,11 +282,6 @@ nhub_err zsock_unsubscribe(struct zsock *s, const void *prefix, size_t len)
     return zmq_setsockopt(s->handle, ZMQ_UNSUBSCRIBE, prefix, len) == 0 ? NHUB_OK : code_of_errno();
 }
 
-nhub_err zsock_set_sndhwm(struct zsock *s, int messages)
-{
-    return set_int(s, ZMQ_SNDHWM, messages) ? NHUB_OK : NHUB_ESYS;
-}
-
 int zsock_fd(struct zsock *s)
 {
     int fd = -1;

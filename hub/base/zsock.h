@@ -64,8 +64,6 @@ NHUB_MUST_USE nhub_err zsock_bind_endpoint(struct zsock *s,
 NHUB_MUST_USE nhub_err zsock_connect_endpoint(struct zsock *s, const char *endpoint);
 NHUB_MUST_USE nhub_err zsock_subscribe(struct zsock *s, const void *prefix, size_t len);
 NHUB_MUST_USE nhub_err zsock_unsubscribe(struct zsock *s, const void *prefix, size_t len);
-/* Changes the send high-water mark, of connections that exist too. Errors: NHUB_ESYS. */
-NHUB_MUST_USE nhub_err zsock_set_sndhwm(struct zsock *s, int messages);
 int zsock_fd(struct zsock *s);        /* edge-triggered, see above */
 bool zsock_readable(struct zsock *s); /* ZMQ_EVENTS */
 bool zsock_writable(struct zsock *s);

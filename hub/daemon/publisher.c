@@ -6,30 +6,25 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LINGER_MS 1000
-/* The high-water mark is looked at again after so many events or bytes. */
-#define HWM_PERIOD_EVENTS 1024
-#define HWM_PERIOD_BYTES  (UINT64_C(16) << 20)
-
 struct publisher {
     struct zsock *sock;
     struct stats *stats;
-    uint64_t period_events;
-    uint64_t period_bytes;
-    uint64_t hwm;
     struct log_limit long_limit;
     struct log_limit noise_limit;
     struct log_limit failure_limit;
+    struct log_limit not_sent_limit;
 };
 
 nhub_err publisher_create(struct publisher **out, struct zctx *ctx, const char *host, uint16_t port,
                           struct stats *stats, uint16_t *out_port)
 {
     const struct zsock_options options = {
-        .sndhwm = PUBLISHER_HWM_MAX,
+        .sndhwm = PUBLISHER_HWM,
         .rcvhwm = 1000,
         .linger_ms = LINGER_MS,
         .max_msg_bytes = PUBLISHER_SUBSCRIPTION_MAX,
@@ -43,11 +38,10 @@ nhub_err publisher_create(struct publisher **out, struct zctx *ctx, const char *
         return NHUB_ENOMEM;
     }
     p->stats = stats;
-    p->hwm = PUBLISHER_HWM_MAX;
-    stats->subscriber_hwm = p->hwm;
     p->long_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
     p->noise_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
     p->failure_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
+    p->not_sent_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
     err = zsock_create(&p->sock, ctx, ZSOCK_XPUB, &options);
     if (!err) {
         err = zsock_bind(p->sock, host, port, out_port);
@@ -71,28 +65,66 @@ void publisher_destroy(struct publisher **p_p)
     }
 }
 
-/* Follows the size of events: shrinks at once, grows by at most a factor of two a period, because
- * one burst of small events says little about what a stalled subscriber already holds. */
-static void adapt_hwm(struct publisher *p)
-{
-    const uint64_t mean = p->period_bytes / p->period_events + 1;
-    uint64_t wanted = PUBLISHER_BACKLOG_BYTES / mean;
+/* A large event's own memory; the line follows. */
+struct large {
+    size_t len;
+    char line[];
+};
 
-    p->period_events = 0;
-    p->period_bytes = 0;
-    if (wanted > p->hwm * 2) {
-        wanted = p->hwm * 2;
+/* The thread that gives a large event back reads this first, which makes what the loop has written
+ * visible to it. One a process, because frames may outlive the publisher. */
+static _Atomic uint64_t large_in_flight;
+
+uint64_t publisher_large_in_flight(void)
+{
+    return atomic_load_explicit(&large_in_flight, memory_order_relaxed);
+}
+
+static void give_back(void *bytes, void *hint)
+{
+    struct large *large = hint;
+
+    (void)bytes;
+    (void)atomic_load_explicit(&large_in_flight, memory_order_acquire);
+    atomic_fetch_sub_explicit(&large_in_flight, large->len, memory_order_acq_rel);
+    free(large);
+}
+
+static nhub_err make_large(struct zframe *out, const char *line, size_t len)
+{
+    struct large *large = malloc(sizeof *large + len);
+    nhub_err err;
+
+    if (!large) {
+        return NHUB_ENOMEM;
     }
-    if (wanted < PUBLISHER_HWM_MIN) {
-        wanted = PUBLISHER_HWM_MIN;
+    large->len = len;
+    memcpy(large->line, line, len);
+    err = zframe_init_foreign(out, large->line, len, give_back, large);
+    if (err) {
+        free(large);
+        return err;
     }
-    if (wanted > PUBLISHER_HWM_MAX) {
-        wanted = PUBLISHER_HWM_MAX;
+    atomic_fetch_add_explicit(&large_in_flight, len, memory_order_acq_rel);
+    return NHUB_OK;
+}
+
+static bool has_room(struct publisher *p, size_t len)
+{
+    uint64_t suppressed;
+
+    if (publisher_large_in_flight() <= PUBLISHER_LARGE_BYTES) {
+        return true;
     }
-    if (wanted != p->hwm && zsock_set_sndhwm(p->sock, (int)wanted) == NHUB_OK) {
-        p->hwm = wanted;
-        p->stats->subscriber_hwm = wanted;
+    p->stats->not_sent++;
+    if (log_limit_pass(&p->not_sent_limit, &suppressed)) {
+        log_warn("event_not_sent",
+                 log_str("reason", "subscribers that do not read hold too many large events"),
+                 log_uint("bytes", len), log_uint("held_bytes", publisher_large_in_flight()),
+                 log_uint("not_sent_total", p->stats->not_sent),
+                 log_uint("suppressed", suppressed));
     }
+    return false;
 }
 
 static void count_failure(struct publisher *p, nhub_err err)
@@ -118,7 +150,13 @@ void publisher_send(struct publisher *p, const char *type, size_t type_len, cons
     if (p->stats->subscribes == 0) {
         return;
     }
-    err = zframe_init_copy(&frame, line, len);
+    if (len <= PUBLISHER_LARGE_EVENT) {
+        err = zframe_init_copy(&frame, line, len);
+    } else if (has_room(p, len)) {
+        err = make_large(&frame, line, len);
+    } else {
+        return;
+    }
     if (err) {
         count_failure(p, err);
         return;
@@ -131,11 +169,6 @@ void publisher_send(struct publisher *p, const char *type, size_t type_len, cons
         count_failure(p, err);
     }
     zframe_close(&frame);
-    p->period_events++;
-    p->period_bytes += len;
-    if (p->period_events >= HWM_PERIOD_EVENTS || p->period_bytes >= HWM_PERIOD_BYTES) {
-        adapt_hwm(p);
-    }
 }
 
 static void note_long(struct publisher *p, size_t len)

@@ -3,10 +3,14 @@
  *
  * Sending never waits. ZeroMQ queues up to the high-water mark for each subscriber and drops for
  * that one beyond it; subscribers find that out by the holes in seq and fetch what is missing.
- * The mark counts messages, so it follows the size of events: what one stalled subscriber can hold
- * back stays near PUBLISHER_BACKLOG_BYTES (the bytes are shared by all who lag alike).
  *
- * Threads: none inside; belongs to the loop.
+ * The mark counts messages, but memory is bytes, and the mark of a connection that exists must
+ * never be lowered: libzmq's other end reports its progress in steps of half the old mark, and a
+ * new mark below such a step stops the connection for good. So large events are bounded by their
+ * bytes: while too many are still on their way to subscribers that do not read, further large ones
+ * are kept and numbered as ever but not sent; that is counted and told. Small ones go on.
+ *
+ * Threads: belongs to the loop; ZeroMQ's thread gives large events back.
  */
 #ifndef NHUB_DAEMON_PUBLISHER_H
 #define NHUB_DAEMON_PUBLISHER_H
@@ -17,10 +21,11 @@
 /* As many as the ring keeps by default: whoever lags further behind must come for history anyway,
  * and a gateway that pauses for 50 ms at a million events a second does not lose one. (ZeroMQ's
  * 1000 would be one millisecond.) */
-#define PUBLISHER_HWM_MAX UINT64_C(65536)
-/* Enough for any burst of the largest events. */
-#define PUBLISHER_HWM_MIN       UINT64_C(64)
-#define PUBLISHER_BACKLOG_BYTES (UINT64_C(256) << 20)
+#define PUBLISHER_HWM 65536
+/* An event of more bytes is a large one. */
+#define PUBLISHER_LARGE_EVENT 4096
+/* Bytes of large events on their way, over all subscribers; those who lag alike share them. */
+#define PUBLISHER_LARGE_BYTES (UINT64_C(512) << 20)
 /* An event type ends at 255 bytes, so a longer prefix never matches: such subscriptions are counted
  * and told, and beyond this size ZeroMQ closes the connection, because it keeps about 50 bytes of
  * memory for each byte of a prefix. */
@@ -41,5 +46,7 @@ void publisher_send(struct publisher *p, const char *type, size_t type_len, cons
 /* Reads up to `budget` subscription messages; returns true when there may be more. */
 bool publisher_read(struct publisher *p, unsigned budget);
 struct zsock *publisher_socket(struct publisher *p);
+/* Bytes of large events on their way. */
+uint64_t publisher_large_in_flight(void);
 
 #endif

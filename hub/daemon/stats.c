@@ -147,7 +147,7 @@ static void write_subscribers(const struct stats *s, struct buf *out)
     member(out, "too_long", s->long_subscriptions);
     member(out, "noise", s->upstream_noise);
     member(out, "send_failures", s->send_failures);
-    member(out, "queue_limit", s->subscriber_hwm);
+    member(out, "not_sent", s->not_sent);
     buf_add_char(out, '}');
 }
 

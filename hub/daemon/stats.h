@@ -43,7 +43,7 @@ struct stats {
     uint64_t long_subscriptions; /* longer than any event type, so they never match */
     uint64_t upstream_noise;     /* messages on XPUB that are no subscriptions */
     uint64_t send_failures;      /* events that XPUB did not take */
-    uint64_t subscriber_hwm;     /* now in force */
+    uint64_t not_sent;           /* large events kept, but not sent for lack of room */
 
     /* Requests. */
     uint64_t requests[ACTION_UNKNOWN + 1];

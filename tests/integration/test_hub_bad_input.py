@@ -280,6 +280,49 @@ def test_a_subscriber_that_stalls_does_not_slow_the_others(hub):
         stalled.close()
 
 
+def test_a_stalled_subscriber_of_large_events_costs_bounded_memory(hub):
+    """While a subscriber that stands still holds 512 MiB of large events, further large ones are numbered and kept but
+    not sent, which is counted; small ones go on; when it is gone everything goes on."""
+    stalled = zmq.Context.instance().socket(zmq.SUB)
+    stalled.setsockopt(zmq.LINGER, 0)
+    stalled.setsockopt(zmq.RCVHWM, 1)
+    stalled.setsockopt(zmq.RCVBUF, 4096)
+    stalled.setsockopt(zmq.SUBSCRIBE, b"huge")
+    stalled.connect(f"tcp://127.0.0.1:{hub.publisher}")
+    with Sub(hub, "huge", "small") as reader, Push(hub) as push, Dealer(hub) as dealer:
+        reader.sync(push)
+
+        def figures():
+            return dealer.request({"action": "stats"})["statistics"]["subscriptions"]
+
+        wait_until(lambda: figures()["now"] >= 3, 10, "the stalled subscriber")
+        text = json.dumps(event("huge", "x" * (1 << 20))).encode()
+        for n in range(600):
+            push.send(text)
+            if n < 500:
+                reader.recv()
+        wait_until(lambda: figures()["not_sent"] > 20, 20, "the limit")
+        hub.wait_log("event=event_not_sent")
+        assert hub.rss_kib() < 700 * 1024 or "NHUB_TEST_WRAPPER" in os.environ
+        push.send(event("small"))
+        while reader.recv()["event_type"] != "small":
+            pass
+        position = dealer.request({"action": "position"})
+        assert dealer.request({"action": "history", "since": position["seq"] - 2, "limit": 1})["count"] == 1
+        stalled.close()
+        before = figures()["not_sent"]
+
+        def flows():
+            push.send(text)
+            return reader.socket.poll(100) and reader.recv()["event_type"] == "huge"
+
+        wait_until(flows, 20, "large events to flow again")
+        for _ in range(50):
+            push.send(text)
+        reader.recv_many(50)
+        assert figures()["not_sent"] - before < 50
+
+
 def test_a_peer_that_reads_no_answers_costs_a_bounded_queue(start_hub):
     """Answers for a peer that does not read wait in a bounded queue, then are dropped and counted; others go on."""
     hub = start_hub()

@@ -141,23 +141,6 @@ static void lent_bytes_come_back_once(void **state)
     assert_int_equal(atomic_load(&returned), 2);
 }
 
-static void a_lower_mark_holds_for_the_connections_that_exist(void **state)
-{
-    struct zsock *pull = create(*state, ZSOCK_PULL);
-    struct zsock *push = create(*state, ZSOCK_PUSH);
-    int sent = 0;
-
-    assert_int_equal(zsock_connect(push, "127.0.0.1", 1), NHUB_OK); /* nobody answers there */
-    assert_int_equal(zsock_set_sndhwm(push, 10), NHUB_OK);
-    while (sent < 1000 && zsock_send_bytes(push, "x", 1, false) == NHUB_OK) {
-        sent++;
-    }
-    assert_true(sent <= 10);
-    assert_int_equal(zsock_set_sndhwm(push, -1), NHUB_ESYS);
-    zsock_destroy(&push);
-    zsock_destroy(&pull);
-}
-
 static void push_reaches_pull_with_the_address_of_the_peer(void **state)
 {
     struct zsock *pull = create(*state, ZSOCK_PULL);
@@ -421,7 +404,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_hold_copies_and_shares),
         cmocka_unit_test_setup_teardown(lent_bytes_come_back_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_lower_mark_holds_for_the_connections_that_exist, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(push_reaches_pull_with_the_address_of_the_peer, set_up,
                                         tear_down),

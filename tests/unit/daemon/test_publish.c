@@ -1,0 +1,301 @@
+/*
+ * publish and intake: batches against a journal that can refuse, answers read from a sink that
+ * plays ROUTER. Subscribers are left to the integration tests: nobody ever subscribes here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/publish.h"
+#include "daemon/ring.h"
+
+/* A ring that refuses to number when it is told to. */
+struct gate {
+    struct journal base;
+    struct journal *ring;
+    bool is_shut;        /* reserve fails */
+    bool slots_are_shut; /* open fails, as it must never after a reservation */
+};
+
+static struct gate gate;
+static struct zctx *ctx;
+static struct publisher *publisher;
+static struct intake *intake;
+static struct publish *publish;
+static struct replies *replies;
+static struct stats stats;
+static struct settings settings;
+static struct buf sent;
+static char stats_event[] = "StatsEvent";
+static char source[] = "nh_cs";
+
+static nhub_err gate_reserve(struct journal *j, uint64_t count)
+{
+    (void)j;
+    return gate.is_shut ? NHUB_EUNAVAIL : journal_reserve(gate.ring, count);
+}
+
+static nhub_err gate_open(struct journal *j, const char *type, size_t type_len, size_t line_max,
+                          struct journal_slot *out)
+{
+    (void)j;
+    return gate.slots_are_shut ? NHUB_EUNAVAIL
+                               : journal_open_slot(gate.ring, type, type_len, line_max, out);
+}
+
+static void gate_close(struct journal *j, size_t line_len, int64_t arrival_us)
+{
+    (void)j;
+    journal_close_slot(gate.ring, line_len, arrival_us);
+}
+
+static void gate_state(const struct journal *j, struct journal_state *out)
+{
+    (void)j;
+    journal_state(gate.ring, out);
+}
+
+static const struct journal_ops gate_ops = {
+    .reserve = gate_reserve,
+    .open_slot = gate_open,
+    .close_slot = gate_close,
+    .state = gate_state,
+};
+
+static nhub_err send_bytes(void *context, const void *bytes, size_t len, bool more)
+{
+    (void)context;
+    if (!more) {
+        buf_add(&sent, bytes, len);
+    }
+    return NHUB_OK;
+}
+
+static nhub_err send_frame(void *context, struct zframe *frame, bool more)
+{
+    return send_bytes(context, zframe_data(frame), zframe_size(frame), more);
+}
+
+static int set_up(void **state)
+{
+    const struct ring_limits limits = {
+        .max_events = 100, .max_bytes = 100000, .max_record_bytes = 10000};
+    const struct replies_limits reply_limits = REPLIES_LIMITS;
+    const struct reply_sink sink = {.send_bytes = send_bytes, .send_frame = send_frame};
+    struct intake_parts parts;
+    uint16_t port;
+
+    (void)state;
+    settings = (struct settings){.hub = {.max_event_bytes = 5000,
+                                         .dedup_window_s = 60,
+                                         .dedup_ids = 100,
+                                         .stats_event = stats_event,
+                                         .source_service = source}};
+    stats_init(&stats, 0, 0);
+    buf_init(&sent);
+    gate = (struct gate){.base = {.ops = &gate_ops, .durability = DURABILITY_MEMORY}};
+    assert_int_equal(ring_create(&gate.ring, &limits), NHUB_OK);
+    memcpy(gate.base.epoch, gate.ring->epoch, sizeof gate.base.epoch);
+    assert_int_equal(zctx_create(&ctx), NHUB_OK);
+    assert_int_equal(publisher_create(&publisher, ctx, "127.0.0.1", 0, &stats, &port), NHUB_OK);
+    parts = (struct intake_parts){
+        .settings = &settings, .stats = &stats, .journal = &gate.base, .publisher = publisher};
+    assert_int_equal(intake_create(&intake, &parts), NHUB_OK);
+    assert_int_equal(publish_create(&publish, intake, &gate.base, &settings), NHUB_OK);
+    assert_int_equal(replies_create(&replies, &sink, &reply_limits, &stats), NHUB_OK);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    publish_destroy(&publish);
+    intake_destroy(&intake);
+    replies_destroy(&replies);
+    publisher_destroy(&publisher);
+    zctx_destroy(&ctx);
+    journal_destroy(&gate.ring);
+    buf_fini(&sent);
+    return 0;
+}
+
+static void add_event(const char *text)
+{
+    struct zframe frame;
+
+    assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
+    publish_add_frame(publish, &frame);
+    zframe_close(&frame);
+}
+
+/* Runs the request over what was added; the answer is in `sent`. */
+static void run(const char *request, bool is_stopping)
+{
+    struct call call = {.replies = replies, .stats = &stats, .wants_answer = true};
+    struct buf error;
+
+    buf_init(&error);
+    buf_reset(&sent);
+    assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
+    assert_int_equal(request_parse(request, strlen(request), &call.request, &error), NHUB_OK);
+    publish_run(publish, &call, NULL, is_stopping);
+    call_fini(&call);
+    buf_fini(&error);
+}
+
+static bool answer_has(const char *part)
+{
+    return strstr(buf_cstr(&sent), part) != NULL;
+}
+
+static uint64_t last_seq(void)
+{
+    struct journal_state now;
+
+    journal_state(gate.ring, &now);
+    return now.last;
+}
+
+#define EVENT(more) "{\"event_type\":\"t\",\"source_service\":\"s\",\"data\":1" more "}"
+#define ATOMIC      "{\"action\":\"publish\"}"
+#define EACH        "{\"action\":\"publish\",\"atomic\":false}"
+
+static void a_batch_is_numbered_in_a_row(void **state)
+{
+    (void)state;
+    add_event(EVENT(""));
+    add_event(EVENT(""));
+    run(ATOMIC, false);
+    assert_true(answer_has("{\"success\":true,\"first_seq\":1,\"last_seq\":2,\"count\":2,"));
+    assert_int_equal(stats.events_published, 2);
+}
+
+static void a_refused_batch_leaves_no_ids_behind(void **state)
+{
+    (void)state;
+    add_event(EVENT(",\"id\":\"a\""));
+    add_event("bad");
+    run(ATOMIC, false);
+    assert_true(answer_has("\"code\":\"bad_json\",\"index\":1,\"offset\":0"));
+    assert_int_equal(last_seq(), 0);
+    assert_int_equal(intake_dedup_ids(intake), 0);
+    add_event(EVENT(",\"id\":\"a\""));
+    run(ATOMIC, false);
+    assert_true(answer_has("\"first_seq\":1,"));
+}
+
+static void without_numbers_nothing_happens(void **state)
+{
+    static const char *const requests[] = {ATOMIC, EACH};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        gate.is_shut = true;
+        add_event(EVENT(",\"id\":\"a\""));
+        run(requests[i], false);
+        assert_true(answer_has("\"code\":\"unavailable\""));
+        assert_int_equal(last_seq(), i);
+        assert_int_equal(intake_dedup_ids(intake), 0);
+        gate.is_shut = false;
+        add_event(EVENT(""));
+        run(requests[i], false);
+        assert_true(answer_has("\"success\":true"));
+    }
+}
+
+static void a_pushed_event_without_a_number_is_counted_and_may_come_again(void **state)
+{
+    const char *text = EVENT(",\"id\":\"a\"");
+
+    (void)state;
+    gate.slots_are_shut = true;
+    intake_push(intake, text, strlen(text), NULL);
+    assert_int_equal(stats.not_numbered, 1);
+    assert_int_equal(stats.events_received, 0);
+    gate.slots_are_shut = false;
+    intake_push(intake, text, strlen(text), NULL);
+    intake_push(intake, text, strlen(text), NULL);
+    assert_int_equal(stats.events_published, 1);
+    assert_int_equal(stats.duplicates, 1);
+}
+
+static void a_stopping_hub_numbers_nothing(void **state)
+{
+    (void)state;
+    add_event(EVENT(""));
+    run(ATOMIC, true);
+    assert_true(answer_has("\"code\":\"shutting_down\""));
+    assert_int_equal(last_seq(), 0);
+}
+
+static void the_limits_of_a_request_are_exact(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PUBLISH_MAX_EVENTS; i++) {
+        add_event(EVENT(""));
+    }
+    run(ATOMIC, false);
+    assert_true(answer_has("\"count\":10000,"));
+    for (int i = 0; i <= PUBLISH_MAX_EVENTS; i++) {
+        add_event(EVENT(""));
+    }
+    run(ATOMIC, false);
+    assert_true(answer_has("\"code\":\"too_many_events\""));
+    add_event(EVENT("")); /* the next request begins anew */
+    run(ATOMIC, false);
+    assert_true(answer_has("\"first_seq\":10001,"));
+}
+
+static void bytes_of_a_request_are_bounded(void **state)
+{
+    static char blanks[(1 << 20) + 1];
+
+    (void)state;
+    memset(blanks, ' ', sizeof blanks - 1);
+    for (int i = 0; i < 16; i++) {
+        add_event(blanks);
+    }
+    run(EACH, false);
+    assert_true(answer_has("\"code\":\"too_big\",\"error\"")); /* each event for itself */
+    for (int i = 0; i < 17; i++) {
+        add_event(blanks);
+    }
+    run(EACH, false);
+    assert_true(answer_has("{\"success\":false,"));
+    assert_true(answer_has("\"code\":\"too_big\"}"));
+}
+
+static void an_event_of_the_hub_may_have_the_reserved_type(void **state)
+{
+    (void)state;
+    intake_own_event(intake, "StatsEvent", "{\"a\":1}", 7);
+    assert_int_equal(last_seq(), 1);
+    assert_int_equal(stats.own_events, 1);
+    assert_int_equal(stats.events_published, 0);
+    add_event("{\"event_type\":\"StatsEvent\",\"source_service\":\"s\",\"data\":1}");
+    run(ATOMIC, false);
+    assert_true(answer_has("\"code\":\"reserved_type\",\"index\":0,\"field\":\"event_type\""));
+}
+
+#define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(a_batch_is_numbered_in_a_row),
+        ROW(a_refused_batch_leaves_no_ids_behind),
+        ROW(without_numbers_nothing_happens),
+        ROW(a_pushed_event_without_a_number_is_counted_and_may_come_again),
+        ROW(a_stopping_hub_numbers_nothing),
+        ROW(the_limits_of_a_request_are_exact),
+        ROW(bytes_of_a_request_are_bounded),
+        ROW(an_event_of_the_hub_may_have_the_reserved_type),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
