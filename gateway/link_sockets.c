@@ -31,10 +31,12 @@ void link_sockets_fini(struct link_sockets *s)
 
 void link_sockets_close(struct link_sockets *s)
 {
-    zsock_destroy(&s->sub_monitor);
-    zsock_destroy(&s->dealer_monitor);
+    /* The monitored ones first: the library's thread waits for ever to tell a monitor that is gone,
+     * and closing the monitored socket waits for that thread. */
     zsock_destroy(&s->sub);
     zsock_destroy(&s->dealer);
+    zsock_destroy(&s->sub_monitor);
+    zsock_destroy(&s->dealer_monitor);
 }
 
 bool link_sockets_are_open(const struct link_sockets *s)

@@ -110,7 +110,8 @@ NHUB_MUST_USE nhub_err zpoll_wait(struct zpoll_item *items, size_t count, int ti
                                   size_t *out_ready);
 
 /* Connection events of a socket: connected means that ZeroMQ's handshake is done, other a handshake
- * that failed. One monitor a socket; destroy *out_events as any socket. */
+ * that failed. One monitor a socket; destroy *out_events as any socket, but after s: with the
+ * events' reader gone, libzmq's I/O thread blocks for ever in the next event and s with it. */
 enum zmonitor_event { ZMONITOR_CONNECTED, ZMONITOR_DISCONNECTED, ZMONITOR_OTHER };
 NHUB_MUST_USE nhub_err zsock_monitor(struct zsock *s, struct zctx *ctx, struct zsock **out_events);
 NHUB_MUST_USE nhub_err zmonitor_next(struct zsock *events,
