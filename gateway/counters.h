@@ -89,7 +89,7 @@ struct gateway_counters {
     counter refilled_total;         /* fetched because of a hole */
     counter link_losses_total;
     counter feed_waiting_bytes; /* from the hub link, not yet seen by the stream loop */
-    counter streams; /* shared streams alive */
+    counter streams;            /* shared streams alive */
     counter pattern_sets;
     counter cache_events, cache_bytes, stream_bytes, session_lag_max;
     counter writes_total; /* send calls to subscribers */

@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define NHUB_WINDOW_MAX       256   /* acknowledged publishes in flight */
+#define NHUB_WINDOW_MAX        256   /* acknowledged publishes in flight */
 #define NHUB_PUBLISH_LINES_MAX 10000 /* events in one acknowledged publish */
 
 typedef struct nhub_publisher nhub_publisher;
@@ -88,9 +88,10 @@ typedef struct nhub_item {
  * call on the publisher. */
 typedef struct nhub_ack {
     nhub_err result;
-    nhub_position first; /* first and last new number; of a single duplicate: its first appearance */
-    nhub_position last;  /* seq 0 when nothing is new */
-    uint64_t accepted;   /* new events */
+    nhub_position
+        first;          /* first and last new number; of a single duplicate: its first appearance */
+    nhub_position last; /* seq 0 when nothing is new */
+    uint64_t accepted;  /* new events */
     uint64_t duplicates;
     bool is_duplicate; /* the one event of this publish was there before */
     nhub_durability durability;
