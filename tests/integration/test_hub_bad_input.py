@@ -8,8 +8,11 @@ import time
 import pytest
 import zmq
 
-from support.waiting import seconds, wait_until
+from support.waiting import FACTOR, seconds, wait_until
 from support.zmq_clients import Dealer, Push, Sub, event
+
+# Sanitizers and valgrind keep freed memory, so the size of the process says nothing there.
+PLAIN = FACTOR == 1
 
 # (name, frames of one message, the reason that is counted for each frame)
 BAD = [
@@ -128,7 +131,7 @@ def test_an_enormous_frame_closes_its_own_connection_only(hub):
             push.send(event("good", {"n": n}))
             assert sub.recv()["data"]["n"] == n
             assert time.monotonic() - started < seconds(0.5)
-        assert hub.rss_kib() - before < 20 * 1024 or "NHUB_TEST_WRAPPER" in os.environ
+        assert not PLAIN or hub.rss_kib() - before < 20 * 1024
 
 
 def test_thousands_of_frames_in_one_message_starve_nobody(hub):
@@ -235,7 +238,7 @@ def test_a_subscription_of_a_megabyte_harms_nobody(hub):
             assert sub.recv()["data"]["n"] == n
             assert time.monotonic() - started < seconds(0.5)
         assert dealer.request({"action": "stats"})["statistics"]["subscriptions"]["too_long"] == 1
-        assert hub.rss_kib() - before < 20 * 1024 or "NHUB_TEST_WRAPPER" in os.environ
+        assert not PLAIN or hub.rss_kib() - before < 20 * 1024
 
 
 def test_unsubscribing_what_was_never_subscribed_silences_nobody(hub):
@@ -303,7 +306,7 @@ def test_a_stalled_subscriber_of_large_events_costs_bounded_memory(hub):
                 reader.recv()
         wait_until(lambda: figures()["not_sent"] > 20, 20, "the limit")
         hub.wait_log("event=event_not_sent")
-        assert hub.rss_kib() < 700 * 1024 or "NHUB_TEST_WRAPPER" in os.environ
+        assert not PLAIN or hub.rss_kib() < 700 * 1024
         push.send(event("small"))
         while reader.recv()["event_type"] != "small":
             pass
@@ -345,7 +348,7 @@ def test_a_peer_that_reads_no_answers_costs_a_bounded_queue(start_hub):
         wait_until(lambda: figures()["requests"]["history"] == 400, 30, "all requests")
         statistics = figures()
         assert statistics["requests"]["refused"] > 200  # "busy": 256 MiB of pages are on their way
-        assert hub.rss_kib() < 600 * 1024
+        assert not PLAIN or hub.rss_kib() < 600 * 1024
         started = time.monotonic()
         assert dealer.request({"action": "health"})["success"]
         assert time.monotonic() - started < seconds(0.5)
