@@ -20,7 +20,7 @@ ROOMS = {
     "libwebsockets.h": (r"gateway/protocols/ws\w*\.c", 1),
     "microhttpd.h": (r"gateway/protocols/http_(server\.c|private\.h)", 1),
     "lmdb.h": (r"hub/\w+/\w+\.c", 1),
-    "ev.h": (r"gateway/(stream_loop|protocols/ws\w*)\.c", 2),
+    "ev.h": (r"gateway/event_loop\.c", 1),
     "curl/curl.h": (r"hub/cli/\w+\.c", 1),
 }
 
@@ -31,7 +31,7 @@ ALLOWED = {
     "hub/wire": {"wire", "base", "notifyhub"},
     "hub/client": {"client", "wire", "base", "notifyhub"},
     "hub/daemon": {"daemon", "wire", "base", "notifyhub"},
-    "hub/cli": {"cli", "wire", "base", "notifyhub"},
+    "hub/cli": {"cli", "client", "wire", "base", "notifyhub"},
     "gateway": {"gateway", "wire", "base", "notifyhub"},
 }
 
@@ -57,6 +57,9 @@ OURS = [f for f in C_FILES if not f.startswith("tests/")]
 def read(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         return file.read()
+
+
+MADE_BY_THE_BUILD = {"api_embedded.h"}
 
 
 def text_files():
@@ -144,7 +147,8 @@ def test_dependencies_point_one_way():
             first, _, rest = name.partition("/")
             known = {"base", "wire", "client", "daemon", "cli", "gateway", "notifyhub", "hub"}
             if not rest:  # "x.h": beside the file itself, or a foreign header in <>
-                if kind == '"' and not os.path.exists(os.path.join(ROOT, os.path.dirname(path), name)):
+                made = name in MADE_BY_THE_BUILD
+                if kind == '"' and not made and not os.path.exists(os.path.join(ROOT, os.path.dirname(path), name)):
                     wrong.append(f'{path} includes "{name}", which is not beside it')
             elif first in known and first not in ALLOWED[folder]:
                 wrong.append(f"{path} includes {name}: {folder} may use {sorted(ALLOWED[folder])}")
