@@ -37,6 +37,9 @@ void interrupt_raise(void)
 }
 
 static void print(const struct cli *cli, const char *before, const char *after, const char *format,
+                  va_list args) NHUB_PRINTF(4, 0);
+
+static void print(const struct cli *cli, const char *before, const char *after, const char *format,
                   va_list args)
 {
     const bool has_color = cli->has_color_err && *after;

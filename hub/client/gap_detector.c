@@ -1,55 +1,14 @@
 /*
- * gap_detector: see the header for the states.
+ * gap_detector: live events, requests and time; gap_state.h has the picture.
  *
- *      delivered or told            waiting: held            still on its way
- *   ───────────────────────┤ ?????? ├─────────┤ ?? ├──────┤ …
- *                       covered      ^ broken       ^ broken
- *
- * An event waits as `broken` when something may be missing before it. History moves `covered`
- * forward; a waiting event is let go when covered reaches its predecessor, and takes the unbroken
- * run behind it along.
- *
- * In a filtered stream a run may end without a visible sign, so there the runs are only let go when
- * the replay has reached the hub's end: what was lost before the last page was asked for is in the
- * pages.
+ * In a filtered stream a run may end without a visible sign, so there the waiting runs are only let
+ * go when the replay has reached the hub's end: what was lost before the last page was asked for is
+ * in the pages.
  */
-#include "client/gap_detector.h"
-
-#include "client/held.h"
-#include "client/received.h"
+#include "client/gap_state.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum state { STATE_START, STATE_LIVE, STATE_REPLAY };
-
-struct gap_detector {
-    struct gap_options options;
-    struct gap_callbacks callbacks;
-    enum state state;
-    struct position covered;
-    struct held *held;
-    char since[64]; /* for the first page, "" afterwards */
-    bool is_break_next;
-
-    /* The one request. */
-    enum gap_request_kind asked;
-    uint64_t asked_to_seq;
-    int64_t not_before_ms; /* no request earlier than this */
-
-    /* The tail: a position of the hub and when it was told. */
-    bool has_tail;
-    uint64_t tail_seq;
-    int64_t tail_ms;
-    int64_t next_check_ms;
-
-    /* A filtered stream: numbers behind `verified` that were delivered. */
-    struct received *received;
-    uint64_t verified;
-    bool is_rebasing; /* the subscriptions changed: `verified` is taken from the next tail */
-
-    int64_t waiting_since_ms; /* held events wait for history since then */
-};
 
 nhub_err gap_detector_create(struct gap_detector **out, const struct gap_options *options,
                              const struct gap_callbacks *callbacks)
@@ -94,22 +53,16 @@ void gap_detector_destroy(struct gap_detector **d_p)
     *d_p = NULL;
 }
 
-static bool same_epoch(const struct position *a, const struct position *b)
-{
-    return memcmp(a->epoch, b->epoch, EPOCH_LEN) == 0;
-}
-
 /* Output. */
 
-static void tell_gap(struct gap_detector *d, const struct position *to, const char *reason)
+void gap_tell(struct gap_detector *d, const struct position *to, const char *reason)
 {
     d->callbacks.gap(d->callbacks.context, &d->covered, to, reason);
 }
 
-/* Moves covered on to p. Another epoch has its own numbers, so the count begins anew. */
-static void cover(struct gap_detector *d, const struct position *p)
+void gap_cover(struct gap_detector *d, const struct position *p)
 {
-    if (!same_epoch(&d->covered, p)) {
+    if (!gap_same_epoch(&d->covered, p)) {
         received_clear(d->received);
         d->verified = p->seq;
         d->has_tail = false;
@@ -117,12 +70,15 @@ static void cover(struct gap_detector *d, const struct position *p)
     d->covered = *p;
 }
 
-static void deliver(struct gap_detector *d, void *item, const struct position *p, bool refilled)
+void gap_deliver(struct gap_detector *d, void *item, const struct position *p, bool refilled)
 {
-    cover(d, p);
+    gap_cover(d, p);
     if (d->options.is_filtered && d->options.has_requests && !received_add(d->received, p->seq)) {
-        /* More events than may be remembered between two checks: what is delivered so far counts as
-         * checked. Breaks are still noticed. */
+        struct position from = d->covered;
+
+        /* More events than may be remembered between two checks. Breaks are still noticed. */
+        from.seq = d->verified;
+        d->callbacks.unverified(d->callbacks.context, &from, p);
         received_clear(d->received);
         d->verified = p->seq;
     }
@@ -132,55 +88,53 @@ static void deliver(struct gap_detector *d, void *item, const struct position *p
 /* Whether the first waiting event directly follows what is covered. */
 static bool front_follows(const struct gap_detector *d, const struct held_event *front)
 {
-    return same_epoch(&front->position, &d->covered) &&
+    return gap_same_epoch(&front->position, &d->covered) &&
            (front->position.seq <= d->covered.seq + 1 || !front->is_broken);
 }
 
-static void pop_front(struct gap_detector *d, bool refilled)
+static void pop_front(struct gap_detector *d)
 {
     const struct held_event front = *held_front(d->held);
 
     held_pop(d->held);
-    if (same_epoch(&front.position, &d->covered) && front.position.seq <= d->covered.seq) {
+    if (gap_same_epoch(&front.position, &d->covered) && front.position.seq <= d->covered.seq) {
         d->callbacks.discard(d->callbacks.context, front.item);
     } else {
-        deliver(d, front.item, &front.position, refilled);
+        gap_deliver(d, front.item, &front.position, false);
     }
 }
 
-/* Lets go of what covered has reached. */
-static void release(struct gap_detector *d)
+void gap_release(struct gap_detector *d)
 {
     const struct held_event *front = NULL;
 
     while ((front = held_front(d->held)) && front_follows(d, front)) {
-        pop_front(d, false);
+        pop_front(d);
     }
 }
 
-/* Drops waiting events that a page has brought. */
-static void drop_covered(struct gap_detector *d)
+void gap_drop_covered(struct gap_detector *d)
 {
     const struct held_event *front = NULL;
 
-    while ((front = held_front(d->held)) && same_epoch(&front->position, &d->covered) &&
+    while ((front = held_front(d->held)) && gap_same_epoch(&front->position, &d->covered) &&
            front->position.seq <= d->covered.seq) {
-        pop_front(d, false);
+        pop_front(d);
     }
 }
 
 static void replay(struct gap_detector *d, int64_t now_ms)
 {
-    if (d->state != STATE_REPLAY) {
-        d->state = STATE_REPLAY;
+    if (d->state != GAP_REPLAY) {
+        d->state = GAP_REPLAY;
         d->waiting_since_ms = now_ms;
     }
     d->has_tail = false;
 }
 
-static void go_live(struct gap_detector *d, int64_t now_ms)
+void gap_go_live(struct gap_detector *d, int64_t now_ms)
 {
-    d->state = STATE_LIVE;
+    d->state = GAP_LIVE;
     d->next_check_ms = now_ms + d->options.check_interval_ms;
 }
 
@@ -190,42 +144,40 @@ static void begin_at(struct gap_detector *d, const struct position *p, uint64_t 
     d->covered.seq = seq;
     d->verified = seq;
     received_clear(d->received);
-    go_live(d, now_ms);
+    gap_go_live(d, now_ms);
 }
 
-/* Gives up on what is missing: tells it, up to the first waiting event, and lets that one go with
- * its run. */
-static void skip_to_front(struct gap_detector *d, const char *reason)
+void gap_skip_to_front(struct gap_detector *d, const char *reason)
 {
     const struct held_event front = *held_front(d->held);
     const struct position before = {.seq = front.position.seq - 1};
     struct position to = front.position;
 
     to.seq = before.seq;
-    if (!same_epoch(&to, &d->covered)) {
-        tell_gap(d, &to, d->covered.epoch[0] ? "epoch_changed" : reason);
-        cover(d, &to);
+    if (!gap_same_epoch(&to, &d->covered)) {
+        gap_tell(d, &to, d->covered.epoch[0] ? "epoch_changed" : reason);
+        gap_cover(d, &to);
     } else if (front.is_broken && to.seq > d->covered.seq) {
-        tell_gap(d, &to, reason);
-        cover(d, &to);
+        gap_tell(d, &to, reason);
+        gap_cover(d, &to);
     }
-    pop_front(d, false);
-    release(d);
+    pop_front(d);
+    gap_release(d);
 }
 
 static void give_up(struct gap_detector *d, const char *reason, int64_t now_ms)
 {
-    if (d->state == STATE_START && d->since[0] == '\0' && held_front(d->held)) {
+    if (d->state == GAP_START && d->since[0] == '\0' && held_front(d->held)) {
         begin_at(d, &held_front(d->held)->position, held_front(d->held)->position.seq - 1, now_ms);
     }
     while (held_front(d->held)) {
-        skip_to_front(d, reason);
+        gap_skip_to_front(d, reason);
     }
     d->since[0] = '\0';
     if (d->covered.epoch[0] == '\0') {
-        d->state = STATE_START;
+        d->state = GAP_START;
     } else {
-        go_live(d, now_ms);
+        gap_go_live(d, now_ms);
     }
 }
 
@@ -248,7 +200,7 @@ static void hold(struct gap_detector *d, void *item, const struct position *posi
 static bool follows(const struct gap_detector *d, const struct position *prev,
                     const struct position *p, bool is_break)
 {
-    if (!same_epoch(prev, p)) {
+    if (!gap_same_epoch(prev, p)) {
         return false;
     }
     return p->seq == prev->seq + 1 || (d->options.is_filtered && !is_break);
@@ -266,24 +218,24 @@ void gap_detector_event(struct gap_detector *d, void *item, const struct positio
         return;
     }
     d->is_break_next = false;
-    if (d->state == STATE_START && d->since[0] == '\0' && !d->options.has_requests) {
+    if (d->state == GAP_START && d->since[0] == '\0' && !d->options.has_requests) {
         begin_at(d, position, position->seq - 1, now_ms);
     }
     prev = back ? &back->position : &d->covered;
-    if (same_epoch(prev, position) && position->seq <= prev->seq) {
+    if (gap_same_epoch(prev, position) && position->seq <= prev->seq) {
         d->callbacks.discard(d->callbacks.context, item);
         /* A break before a duplicate lies behind us only if all before the duplicate is covered. */
         d->is_break_next = is_break && back != NULL;
         return;
     }
-    if (!back && d->state == STATE_LIVE && follows(d, prev, position, is_break)) {
-        deliver(d, item, position, false);
+    if (!back && d->state == GAP_LIVE && follows(d, prev, position, is_break)) {
+        gap_deliver(d, item, position, false);
         return;
     }
     /* While a replay runs, the first one to wait follows nothing that was delivered. */
     hold(d, item, position, bytes,
-         !follows(d, prev, position, is_break || (!back && d->state != STATE_LIVE)));
-    if (d->state == STATE_LIVE) {
+         !follows(d, prev, position, is_break || (!back && d->state != GAP_LIVE)));
+    if (d->state == GAP_LIVE) {
         replay(d, now_ms);
     } else if (!back) {
         d->waiting_since_ms = now_ms;
@@ -308,7 +260,7 @@ void gap_detector_refilter(struct gap_detector *d, bool is_filtered, int64_t now
     d->has_tail = false;
     received_clear(d->received);
     d->verified = d->covered.seq;
-    if (d->state == STATE_LIVE) {
+    if (d->state == GAP_LIVE) {
         d->next_check_ms = now_ms;
     }
 }
@@ -322,7 +274,7 @@ bool gap_detector_is_full(const struct gap_detector *d)
 
 static bool is_check_due(const struct gap_detector *d, int64_t now_ms)
 {
-    return d->state == STATE_LIVE && d->has_tail && now_ms >= d->tail_ms + d->options.settle_ms;
+    return d->state == GAP_LIVE && d->has_tail && now_ms >= d->tail_ms + d->options.settle_ms;
 }
 
 /* Whether so much has gone by that the hub may soon forget what was not checked. What is received
@@ -373,9 +325,9 @@ struct gap_request gap_detector_next_request(struct gap_detector *d, int64_t now
     if (d->asked != GAP_REQUEST_NONE || now_ms < d->not_before_ms || !d->options.has_requests) {
         return r;
     }
-    if (d->state == STATE_START) {
+    if (d->state == GAP_START) {
         r.kind = GAP_REQUEST_POSITION;
-    } else if (d->state == STATE_REPLAY) {
+    } else if (d->state == GAP_REPLAY) {
         fill_history(d, &r);
     } else if (d->options.is_filtered && (is_check_due(d, now_ms) || is_far(d))) {
         fill_count(d, &r, is_check_due(d, now_ms));
@@ -420,8 +372,8 @@ static void begin_now(struct gap_detector *d, const struct position *newest, int
         return;
     }
     begin_at(d, &front->position, front->position.seq - 1, now_ms);
-    release(d);
-    if (held_front(d->held) || !same_epoch(&d->covered, newest)) {
+    gap_release(d);
+    if (held_front(d->held) || !gap_same_epoch(&d->covered, newest)) {
         replay(d, now_ms);
     }
 }
@@ -430,7 +382,7 @@ void gap_detector_position(struct gap_detector *d, const struct position *newest
 {
     d->asked = GAP_REQUEST_NONE;
     d->next_check_ms = now_ms + d->options.check_interval_ms;
-    if (d->state == STATE_START) {
+    if (d->state == GAP_START) {
         if (d->since[0] != '\0') {
             replay(d, now_ms);
         } else {
@@ -438,10 +390,10 @@ void gap_detector_position(struct gap_detector *d, const struct position *newest
         }
         return;
     }
-    if (d->state != STATE_LIVE) {
+    if (d->state != GAP_LIVE) {
         return;
     }
-    if (!same_epoch(newest, &d->covered)) {
+    if (!gap_same_epoch(newest, &d->covered)) {
         replay(d, now_ms);
         return;
     }
@@ -461,7 +413,7 @@ void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, i
     from.seq = d->verified;
     end.seq = to;
     d->asked = GAP_REQUEST_NONE;
-    if (d->state != STATE_LIVE || d->is_rebasing) {
+    if (d->state != GAP_LIVE || d->is_rebasing) {
         return;
     }
     if (count > here) {
@@ -479,136 +431,6 @@ void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, i
     if (to > d->covered.seq) {
         d->covered.seq = to;
     }
-}
-
-/* Pages of history. */
-
-/* Everything of another epoch than the answer's that still waits is all there will ever be of it.
- */
-static void leave_epoch(struct gap_detector *d, const struct gap_page *page)
-{
-    const struct held_event *front = NULL;
-    struct position to = page->has_gap ? page->gap_to : page->next;
-
-    while ((front = held_front(d->held)) && !same_epoch(&front->position, &page->next)) {
-        skip_to_front(d, "epoch_changed");
-    }
-    if (!same_epoch(&to, &page->next)) {
-        to = page->next;
-    }
-    if (d->covered.epoch[0] != '\0' && !same_epoch(&d->covered, &to)) {
-        tell_gap(d, &to, "epoch_changed");
-    }
-    cover(d, &to);
-}
-
-/* The hub cannot give (covered, to]. What waits in that range is here all the same. */
-static void cross_gap(struct gap_detector *d, const struct gap_page *page)
-{
-    const struct position *to = &page->gap_to;
-    const struct held_event *front = NULL;
-
-    while ((front = held_front(d->held)) && same_epoch(&front->position, to) &&
-           front->position.seq <= to->seq) {
-        skip_to_front(d, page->gap_reason);
-    }
-    if (d->covered.seq < to->seq && (front || page->is_drained)) {
-        tell_gap(d, to, page->gap_reason);
-        cover(d, to);
-    }
-}
-
-/* The first page of a `since`: it says where the stream begins. */
-static void begin_with(struct gap_detector *d, const struct gap_page *page)
-{
-    d->since[0] = '\0';
-    if (page->has_gap) {
-        d->covered = page->gap_from;
-        if (!same_epoch(&page->gap_from, &page->gap_to) || page->gap_to.seq > page->gap_from.seq ||
-            strcmp(page->gap_reason, "unknown") == 0) {
-            tell_gap(d, &page->gap_to, page->gap_reason);
-        }
-        cover(d, &page->gap_to);
-        return;
-    }
-    cover(d, &page->next);
-    d->covered.seq = page->count > 0 ? page->items[0].position.seq - 1 : page->next.seq;
-    d->verified = d->covered.seq;
-}
-
-static void take_items(struct gap_detector *d, const struct gap_page *page)
-{
-    for (size_t i = 0; i < page->count; i++) {
-        const struct gap_item *it = &page->items[i];
-
-        if (!same_epoch(&it->position, &d->covered) || (it->position.seq <= d->covered.seq) ||
-            received_has(d->received, it->position.seq)) {
-            d->callbacks.discard(d->callbacks.context, it->item);
-            continue;
-        }
-        if (it->position.seq < received_newest(d->received)) {
-            NHUB_IGNORE(received_add(d->received, it->position.seq)); /* only saves a duplicate */
-            cover(d, &it->position);
-            d->callbacks.deliver(d->callbacks.context, it->item, true, true);
-        } else {
-            deliver(d, it->item, &it->position, true);
-        }
-    }
-}
-
-/* After a page: on with the next one, or live again. */
-static void go_on(struct gap_detector *d, const struct gap_page *page, bool has_progress,
-                  int64_t now_ms)
-{
-    if (!page->has_more && !held_front(d->held)) {
-        go_live(d, now_ms);
-        return;
-    }
-    if (has_progress) {
-        d->waiting_since_ms = now_ms;
-    } else {
-        d->not_before_ms = now_ms + d->options.retry_ms;
-    }
-}
-
-static void discard_items(struct gap_detector *d, const struct gap_page *page)
-{
-    for (size_t i = 0; i < page->count; i++) {
-        d->callbacks.discard(d->callbacks.context, page->items[i].item);
-    }
-}
-
-void gap_detector_page(struct gap_detector *d, const struct gap_page *page, int64_t now_ms)
-{
-    const struct position before = d->covered;
-
-    d->asked = GAP_REQUEST_NONE;
-    if (d->state != STATE_REPLAY) {
-        discard_items(d, page);
-        return;
-    }
-    if (d->since[0] != '\0') {
-        begin_with(d, page);
-    } else if (!same_epoch(&d->covered, &page->next)) {
-        leave_epoch(d, page);
-    } else if (page->has_gap) {
-        cross_gap(d, page);
-        if (d->covered.seq < page->gap_to.seq) {
-            /* Live events of that range may still be on their way; the next one decides. */
-            discard_items(d, page);
-            go_live(d, now_ms);
-            return;
-        }
-    }
-    take_items(d, page);
-    if (page->next.seq > d->covered.seq) {
-        cover(d, &page->next);
-    }
-    drop_covered(d);
-    if (!d->options.is_filtered || !page->has_more) {
-        release(d);
-    }
-    go_on(d, page, !same_epoch(&before, &d->covered) || d->covered.seq > before.seq, now_ms);
 }
 
 /* Time. */
@@ -646,12 +468,12 @@ int64_t gap_detector_deadline_ms(const struct gap_detector *d)
     if (!d->options.has_requests) {
         return deadline_ms;
     }
-    if (d->state == STATE_LIVE && d->has_tail) {
+    if (d->state == GAP_LIVE && d->has_tail) {
         deadline_ms = earlier(deadline_ms, d->tail_ms + d->options.settle_ms);
     } else if (d->asked == GAP_REQUEST_NONE) {
         deadline_ms =
-            earlier(deadline_ms, d->state == STATE_LIVE ? later(d->next_check_ms, d->not_before_ms)
-                                                        : d->not_before_ms);
+            earlier(deadline_ms, d->state == GAP_LIVE ? later(d->next_check_ms, d->not_before_ms)
+                                                      : d->not_before_ms);
     }
     return deadline_ms;
 }
@@ -668,5 +490,5 @@ const struct position *gap_detector_covered(const struct gap_detector *d)
 
 bool gap_detector_is_live(const struct gap_detector *d)
 {
-    return d->state == STATE_LIVE;
+    return d->state == GAP_LIVE;
 }

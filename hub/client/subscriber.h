@@ -1,6 +1,6 @@
 /*
- * subscriber: the inside of nhub_subscriber, for its two halves: subscriber.c (the public calls,
- * handing events out) and subscriber_link.c (sockets and requests).
+ * subscriber: the inside of nhub_subscriber, for its parts: subscriber.c (the public calls, handing
+ * events out), subscriber_link.c (sockets) and subscriber_requests.c (questions to the hub).
  *
  *     SUB ──▶ batch ──▶ gap_detector ──▶ ready ──▶ handlers
  *     DEALER ◀── requests, answers ──▶ ┘
@@ -69,6 +69,10 @@ void link_close(struct nhub_subscriber *s);
 /* One turn: reads events (when nothing is ready), takes answers, does what is due, sends the next
  * request, sets the deadline. True when there may be more to do at once. */
 bool link_turn(struct nhub_subscriber *s);
+/* Reads a batch of events and hands it to the detector; returns how many messages it was. */
+size_t link_read_events(struct nhub_subscriber *s, int64_t now_ms);
+/* Sends the detector's next request, if there is one. */
+void link_ask(struct nhub_subscriber *s, int64_t now_ms);
 /* Applies a change of the filters to the socket and tells the detector. Errors: NHUB_ESYS. */
 NHUB_MUST_USE nhub_err link_refilter(struct nhub_subscriber *s, const struct filter_change *change);
 bool link_is_filtered(const struct nhub_subscriber *s);
