@@ -404,7 +404,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_hold_copies_and_shares),
         cmocka_unit_test_setup_teardown(lent_bytes_come_back_once, set_up, tear_down),
-                                        tear_down),
         cmocka_unit_test_setup_teardown(push_reaches_pull_with_the_address_of_the_peer, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_sent_frame_is_taken_and_an_unsent_one_kept, set_up,
