@@ -319,7 +319,7 @@ def test_terminate_async_is_answered(hub):
 
 
 def test_is_active_helpers(hub):
-    """CG-11: the helpers with their 0.5 s."""
+    """CG-11: the "is it active" functions with their 0.5 s."""
     assert is_notify_hub_active(hub, timeout=seconds(0.5)) is True
     assert asyncio.run(async_is_notify_hub_active(hub, timeout=seconds(0.5))) is True
 

@@ -17,7 +17,7 @@ import zmq
 import zmq.asyncio
 
 REQUEST_TIMEOUT = 5.0  # seconds
-ACTIVE_TIMEOUT = 0.5  # the "is it active" helpers
+ACTIVE_TIMEOUT = 0.5  # the "is it active" functions
 LINGER_MS = 100
 
 
