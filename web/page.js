@@ -1,11 +1,13 @@
 /*
  * page: wires the stream of events, the numbers and the form together. Draws at most once a frame and
- * keeps at most MAX_ROWS events, however many arrive.
+ * keeps at most MAX_ROWS events and MAX_CHARS of their text, however many arrive.
  */
 import { EventStream } from "./stream.js";
 import { layOut, memberText } from "./json.js";
 
 const MAX_ROWS = 300;
+const MAX_CHARS = 16 * 1024 * 1024;
+const RECENT = 100; /* numbers before now with which the list begins: an empty page tells nothing */
 const STATS_MS = 2000;
 const SPARK_POINTS = 60;
 
@@ -16,13 +18,16 @@ const sum = (object) => Object.values(object ?? {}).reduce((a, b) => a + (typeof
 /* --- live events ------------------------------------------------------------------------------ */
 
 let pending = []; /* arrived since the last frame, oldest first */
-let skipped = 0; /* arrived within one frame beyond MAX_ROWS: counted, not drawn */
+let pendingChars = 0;
+let listChars = 0;
+let skipped = 0; /* arrived within one frame beyond the limits: counted, not drawn */
 let total = 0;
 let paused = false;
 let frame = 0;
 
 function makeRow(item) {
   const row = $("row").content.firstElementChild.cloneNode(true);
+  row.chars = 0;
   if (item.notice) {
     row.className = "notice";
     row.textContent = item.notice;
@@ -41,6 +46,8 @@ function makeRow(item) {
     row.querySelector("time").title = when.toISOString();
   }
   row.dataset.seq = event.seq;
+  row.chars = item.text.length;
+  listChars += row.chars;
   /* Laid out when somebody looks: most rows are never opened. */
   row.querySelector("details").addEventListener("toggle", () => set(".json", layOut(item.text)), { once: true });
   return row;
@@ -57,22 +64,43 @@ function draw() {
     rows.append(makeRow(item));
   }
   pending = [];
+  pendingChars = 0;
   if (skipped > 0) {
     rows.append(makeRow({ notice: `${number(skipped)} events passed too fast to be shown here` }));
     skipped = 0;
   }
   list.prepend(rows);
-  while (list.childElementCount > MAX_ROWS) {
-    list.lastElementChild.remove();
-  }
+  trim(list);
   $("count").textContent = number(total);
   $("empty").hidden = list.childElementCount > 0;
 }
 
+/* The oldest rows go; one that is open or has the focus stays, because somebody reads it. */
+function trim(list) {
+  let row = list.lastElementChild;
+  while (row && (list.childElementCount > MAX_ROWS || listChars > MAX_CHARS)) {
+    const newer = row.previousElementSibling;
+    if (!row.querySelector("details[open]") && !row.contains(document.activeElement)) {
+      listChars -= row.chars;
+      row.remove();
+    }
+    row = newer;
+  }
+}
+
+function clearList() {
+  $("list").replaceChildren();
+  pending = [];
+  pendingChars = listChars = skipped = total = 0;
+  $("count").textContent = "0";
+  $("empty").hidden = false;
+}
+
 function add(item) {
   pending.push(item);
-  if (pending.length > MAX_ROWS) {
-    pending.shift();
+  pendingChars += item.text?.length ?? 0;
+  while (pending.length > MAX_ROWS || (pendingChars > MAX_CHARS && pending.length > 1)) {
+    pendingChars -= pending.shift().text?.length ?? 0;
     skipped++;
   }
   if (!paused && !frame) {
@@ -101,26 +129,37 @@ const gapReasons = {
 const stateTexts = {
   connecting: () => "connecting",
   live: () => "live",
-  lost: (position) => (position ? `connection lost, will go on behind ${position}` : "connection lost, trying again"),
+  lost: (position) => (position ? `connection lost, reconnecting from ${position}` : "connection lost, reconnecting"),
+  refused: (why) => `refused: ${why}`,
 };
+
+function addGap(gap) {
+  const why = gapReasons[gap.reason] ?? gap.reason;
+  add({ notice: `Gap: events behind ${gap.from} up to ${gap.to} are missing; ${why}` });
+}
 
 const stream = new EventStream({
   event(text) {
     total++;
     add({ text });
   },
-  gap(gap) {
-    const why = gapReasons[gap.reason] ?? gap.reason;
-    add({ notice: `Gap: events behind ${gap.from} up to ${gap.to} are missing; ${why}` });
-  },
-  resume(result) {
-    if (result.count > 0) {
-      add({ notice: `Connected again: ${number(result.count)} missed events came after all` });
+  gap: addGap,
+  /* At the start the page only asks for what is recent: nothing to tell. */
+  resume(resume, isAgain) {
+    if (!isAgain) {
+      return;
+    }
+    if (resume.gap) {
+      addGap(resume.gap);
+    } else if (resume.result === "unknown") {
+      add({ notice: "Connected again, but the hub does not know the last position: what was missed is not known" });
+    } else if (resume.count > 0) {
+      add({ notice: `Connected again: ${number(resume.count)} missed events came after all` });
     }
   },
-  state(name, position) {
+  state(name, detail) {
     $("status").dataset.state = name;
-    $("status-text").textContent = stateTexts[name](position);
+    $("status-text").textContent = stateTexts[name](detail);
   },
 });
 
@@ -131,11 +170,8 @@ $("filter").addEventListener("submit", (submit) => {
   const patterns = patternsOf($("patterns").value);
   const query = new URLSearchParams(patterns.map((p) => ["event_type", p]));
   history.replaceState(null, "", query.size > 0 ? "?" + query : location.pathname);
-  $("list").replaceChildren();
-  pending = [];
-  skipped = total = 0;
-  draw();
-  stream.open(patterns);
+  clearList();
+  openRecent(patterns);
 });
 
 $("pause").addEventListener("click", () => {
@@ -147,13 +183,7 @@ $("pause").addEventListener("click", () => {
   }
 });
 
-$("clear").addEventListener("click", () => {
-  $("list").replaceChildren();
-  pending = [];
-  skipped = total = 0;
-  $("count").textContent = "0";
-  $("empty").hidden = false;
-});
+$("clear").addEventListener("click", clearList);
 
 /* --- the numbers ------------------------------------------------------------------------------ */
 
@@ -187,6 +217,7 @@ function showStats({ gateway, hub, hub_missing: missing }) {
   const native = hub?.subscriptions?.now;
   const dropped = sum(gateway.dropped);
 
+  $("rate-detail").textContent = `${number(hub?.events_received ?? gateway.events.in_total)} received by the ${hub ? "hub" : "gateway"}`;
   $("rate").textContent = rate.toLocaleString("en-US", { maximumFractionDigits: rate < 10 ? 1 : 0 });
   drawSpark(rate);
   $("seq").textContent = number(Math.max(link.seq, link.received_seq ?? 0));
@@ -202,9 +233,11 @@ function showStats({ gateway, hub, hub_missing: missing }) {
   $("rejected").textContent = number(sum(gateway.rejected) + (hub?.rejected_total ?? 0));
   $("rejected-detail").textContent = parts({ ...gateway.rejected, hub: hub?.rejected_total ?? 0 }) || "none";
   if (!link.connected) {
-    banner("The gateway has no link to its hub: nothing can be published, and nothing new arrives." + (missing ? ` (${missing})` : ""));
+    banner(`The gateway has no link to its hub: nothing can be published, and nothing new arrives (${link.reason || missing}).`);
   } else if (gateway.draining) {
     banner("This gateway is going away; the page will connect again by itself.");
+  } else if (!link.caught_up) {
+    banner(`The gateway is not ready: ${link.reason}.`);
   } else {
     banner("");
   }
@@ -217,20 +250,41 @@ function banner(text) {
   }
 }
 
-async function pollStats() {
+/* The answer, or null when there is none. */
+async function askStats() {
   try {
-    if (!document.hidden) {
-      const answer = await fetch("stats", { signal: AbortSignal.timeout(5000) });
-      if (!answer.ok) {
-        throw new Error(`HTTP ${answer.status}`);
-      }
-      showStats(await answer.json());
-      $("numbers").classList.remove("old");
+    const answer = await fetch("stats", { signal: AbortSignal.timeout(5000) });
+    if (!answer.ok) {
+      throw new Error(`HTTP ${answer.status}`);
     }
+    const stats = await answer.json();
+    showStats(stats);
+    $("numbers").classList.remove("old");
+    return stats;
   } catch {
     $("numbers").classList.add("old"); /* the status above says that the connection is lost */
+    return null;
+  }
+}
+
+async function pollStats() {
+  if (!document.hidden) {
+    await askStats();
   }
   setTimeout(pollStats, STATS_MS);
+}
+
+let opening = 0;
+
+/* The stream, beginning a little before now as far as events are kept. */
+async function openRecent(patterns) {
+  const turn = ++opening;
+  stream.close();
+  const link = (await askStats())?.gateway.link;
+  if (turn === opening) {
+    const seq = link?.epoch ? Math.max(link.received_seq - RECENT, link.oldest_seq - 1, 0) : 0;
+    stream.open(patterns, link?.epoch ? `${link.epoch}-${seq}` : "");
+  }
 }
 
 /* --- publishing ------------------------------------------------------------------------------- */
@@ -334,5 +388,5 @@ for (const [id, check] of [["event-type", checkType], ["data", checkData]]) {
 $("example").textContent = `curl ${location.host}/events -d '{"event_type":"hello","data":{}}'`;
 const asked = new URLSearchParams(location.search).getAll("event_type");
 $("patterns").value = asked.join(", ");
-stream.open(asked);
-pollStats();
+openRecent(asked);
+setTimeout(pollStats, STATS_MS);

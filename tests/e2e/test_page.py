@@ -46,6 +46,7 @@ def test_live_events_newest_first_with_their_bytes(browser, hub, gateway, screen
     assert "Nothing has come yet" in browser.text("#empty")
     with Push(hub) as push:
         push.send('{"event_type":"big","source_service":"cm","data":{"n":1180591620717411303424,"f":1.10}}')
+        browser.wait_js("document.querySelectorAll('#list li').length === 1")  # the two doors do not wait for each other
     post(gateway.port, "/events", {"event_type": "new_setup", "data": {"setup_id": "0001234"}})
     browser.wait_js("document.querySelectorAll('#list li').length === 2")
     assert rows(browser) == [["new_setup", 2, '{"setup_id": "0001234"}'],
@@ -179,6 +180,55 @@ def test_a_gap_is_shown_and_a_missing_hub_too(browser, hub, gateway, screenshots
     browser.wait_js("document.querySelector('#banner').hidden")
     browser.wait_js("document.querySelector('#list').innerText.includes('the hub started anew')")
     browser.expected_errors = ("503",)
+
+
+def test_a_gap_found_at_reconnecting_is_told(browser, hub, gateway):
+    open_page(browser, gateway)
+    assert post(gateway.port, "/events", {"event_type": "n", "data": 1}).status == 202
+    browser.wait_js("document.querySelectorAll('#list li').length === 1")
+    browser.expected_errors = LOST
+    gateway.kill()
+    hub.kill()
+    hub.start()  # without the old one's events, and in another epoch: nobody has what the page asks for
+    gateway.start()
+    gateway.wait_connected()
+    browser.wait_js("document.querySelector('#status').dataset.state === 'live'", limit=30)
+    browser.wait_js("document.querySelector('#list .notice')?.textContent.includes('the hub started anew')", limit=30)
+
+
+def test_the_list_begins_with_recent_events(browser, hub, gateway):
+    with Push(hub) as push:
+        for n in range(150):
+            push.send(event("n", n))
+    wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["link"]["received_seq"] == 150, what="all events")
+    open_page(browser, gateway)
+    browser.wait_js("document.querySelectorAll('#list li').length === 100")
+    assert [r[2] for r in rows(browser)] == [str(n) for n in range(149, 49, -1)]
+    assert post(gateway.port, "/events", {"event_type": "n", "data": 150}).status == 202
+    browser.wait_js("document.querySelector('#list .preview').textContent === '150'")
+    assert not browser.execute_script("return document.querySelector('#list .notice')"), "nothing was missed"
+
+
+def test_an_open_row_stays(browser, hub, gateway):
+    open_page(browser, gateway)
+    assert post(gateway.port, "/events", {"event_type": "read", "data": "by somebody"}).status == 202
+    browser.wait_js("document.querySelectorAll('#list li').length === 1")
+    browser.find_element(By.CSS_SELECTOR, "#list summary").click()
+    with Push(hub) as push:
+        for n in range(400):
+            push.send(event("n", n))
+    browser.wait_js("document.querySelector('#list .preview').textContent === '399'")
+    assert browser.execute_script("return document.querySelector('#list').childElementCount") == 300
+    assert rows(browser)[-1][0] == "read"
+
+
+def test_a_refused_stream_says_why(browser, gateway):
+    browser.expected_errors = ("400 (Bad Request)",)
+    browser.get(gateway.url + "/?" + "&".join(f"event_type=p{n}" for n in range(65)))
+    browser.wait_js("document.querySelector('#status').dataset.state === 'refused'")
+    assert "more than 64" in browser.text("#status")
+    fill(browser, "patterns", "p1" + Keys.ENTER)
+    browser.wait_js("document.querySelector('#status').dataset.state === 'live'")
 
 
 def test_dark_and_narrow(browser, hub, gateway, screenshots):
