@@ -318,7 +318,7 @@ def test_terminate_async_is_answered(hub):
     hub.wait(2, expect=0)
 
 
-def test_is_active_helpers(hub):
+def test_is_active_functions(hub):
     """CG-11: the "is it active" functions with their 0.5 s."""
     assert is_notify_hub_active(hub, timeout=seconds(0.5)) is True
     assert asyncio.run(async_is_notify_hub_active(hub, timeout=seconds(0.5))) is True
