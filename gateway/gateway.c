@@ -120,7 +120,9 @@ bool gateway_drained(struct gateway *g)
 void gateway_stop(struct gateway *g)
 {
     atomic_store(&g->draining, true);
-    front_door_destroy(&g->door);
+    if (g->door) {
+        front_door_stop(g->door);
+    }
     if (g->link) {
         hub_link_stop(g->link, ANSWER_GRACE_MS);
     }
@@ -131,6 +133,7 @@ void gateway_stop(struct gateway *g)
         stream_loop_stop(g->streams);
     }
     http_server_destroy(&g->http);
+    front_door_destroy(&g->door); /* only now does nobody ask for its heartbeat any more */
     hub_link_destroy(&g->link);
     stream_loop_destroy(&g->streams);
 }

@@ -419,6 +419,17 @@ static void close_if_open(int fd)
     }
 }
 
+void front_door_stop(struct front_door *door)
+{
+    if (door->has_thread) {
+        NHUB_IGNORE(eventfd_write(door->stop_fd, 1) != 0);
+        pthread_join(door->thread, NULL);
+        door->has_thread = false;
+    }
+    close_if_open(door->listen_fd);
+    door->listen_fd = -1;
+}
+
 void front_door_destroy(struct front_door **door_p)
 {
     struct front_door *door = *door_p;
@@ -426,11 +437,7 @@ void front_door_destroy(struct front_door **door_p)
     if (!door) {
         return;
     }
-    if (door->has_thread) {
-        NHUB_IGNORE(eventfd_write(door->stop_fd, 1) != 0);
-        pthread_join(door->thread, NULL);
-    }
-    close_if_open(door->listen_fd);
+    front_door_stop(door);
     close_if_open(door->epoll_fd);
     close_if_open(door->stop_fd);
     close_if_open(door->spare_fd);

@@ -23,7 +23,10 @@ uint16_t front_door_port(const struct front_door *door);
 /* From now on upgrades go to the HTTP server too, which refuses them. Any thread. */
 void front_door_drain(struct front_door *door);
 int64_t front_door_heartbeat_age_ms(const struct front_door *door);
-void front_door_destroy(struct front_door **door_p); /* closes the listener and undecided
-                                                        connections, ends the thread */
+/* Closes the listener and undecided connections, ends the thread. Its heartbeat can still be asked
+ * for: HTTP threads may be answering a probe. */
+void front_door_stop(struct front_door *door);
+/* Stops if that is still to be done, and frees. */
+void front_door_destroy(struct front_door **door_p);
 
 #endif
