@@ -233,14 +233,19 @@ function showStats({ gateway, hub, hub_missing: missing }) {
   $("rejected").textContent = number(sum(gateway.rejected) + (hub?.rejected_total ?? 0));
   $("rejected-detail").textContent = parts({ ...gateway.rejected, hub: hub?.rejected_total ?? 0 }) || "none";
   if (!link.connected) {
-    banner(`The gateway has no link to its hub: nothing can be published, and nothing new arrives (${link.reason || missing}).`);
+    banner(`The gateway has no link to its hub: nothing can be published, and nothing new arrives (${steady(link.reason) || missing}).`);
   } else if (gateway.draining) {
     banner("This gateway is going away; the page will connect again by itself.");
   } else if (!link.caught_up) {
-    banner(`The gateway is not ready: ${link.reason}.`);
+    banner(`The gateway is not ready: ${steady(link.reason)}.`);
   } else {
     banner("");
   }
+}
+
+/* A reason without its age: the banner is read aloud whenever it changes. */
+function steady(reason) {
+  return reason.replace(/ for [\d.]+ s\b/, "");
 }
 
 function banner(text) {

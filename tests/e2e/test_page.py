@@ -173,6 +173,7 @@ def test_a_gap_is_shown_and_a_missing_hub_too(browser, hub, gateway, screenshots
     open_page(browser, gateway)
     hub.kill()
     browser.wait_js("!document.querySelector('#banner').hidden && document.querySelector('#link').textContent === 'down'")
+    assert "no answer from hub" in browser.text("#banner"), "says why"
     picture(browser, screenshots, "no-hub")
     hub.start()
     gateway.wait_connected()
