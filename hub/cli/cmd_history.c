@@ -84,9 +84,12 @@ static int from_hub(struct job *job)
 {
     const nhub_client_options options = {.host = job->cli->host,
                                          .requests_port = job->cli->requests_port};
+    /* As everywhere, the statistics event and hub.* come only to those who name them. */
+    static const char *const everything[] = {"*"};
+    const bool has_patterns = job->patterns.count > 0;
     const nhub_history_query query = {.since = job->since,
-                                      .patterns = job->patterns.items,
-                                      .pattern_count = job->patterns.count,
+                                      .patterns = has_patterns ? job->patterns.items : everything,
+                                      .pattern_count = has_patterns ? job->patterns.count : 1,
                                       .limit = job->limit,
                                       .page = PAGE_EVENTS};
     nhub_client *client = NULL;

@@ -129,6 +129,14 @@ static void add_range(struct total *t, const nhub_position *first, const nhub_po
     }
 }
 
+/* The other side speaks of "event 3" of the batch; the line's number says it better. */
+static const char *without_index(const char *error)
+{
+    const char *colon = strncmp(error, "event ", 6) == 0 ? strstr(error, ": ") : NULL;
+
+    return colon ? colon + 2 : error;
+}
+
 static void tell_refused(struct sender *s, uint64_t line, const char *reason)
 {
     s->total.refused++;
@@ -148,7 +156,7 @@ static void count_items(struct sender *s, const struct batch *b, const nhub_ack 
 
         if (item->code && item->index < b->count) {
             (void)snprintf(reason, sizeof reason, "%s: %s", item->code,
-                           item->error ? item->error : "");
+                           item->error ? without_index(item->error) : "");
             tell_refused(s, b->numbers[item->index], reason);
         }
     }
@@ -171,7 +179,8 @@ static void send_to_hub(struct sender *s, const struct batch *b, struct outcome 
         strcmp(ack.code, "durability_unavailable") != 0 && strcmp(ack.code, "shutting_down") != 0) {
         out->is_refused = true;
         out->index = ack.index;
-        (void)snprintf(out->reason, sizeof out->reason, "%s: %s", ack.code, ack.error);
+        (void)snprintf(out->reason, sizeof out->reason, "%s: %s", ack.code,
+                       without_index(ack.error));
         return;
     }
     out->status = err == NHUB_EREFUSED
@@ -255,7 +264,7 @@ static void send_to_gateway(struct sender *s, const struct batch *b, struct outc
         gateway_problem(&answer, "detail", detail, sizeof detail);
         out->is_refused = err == NHUB_OK && answer.status / 100 == 4 && *index;
         out->index = strtoul(index, NULL, 10);
-        (void)snprintf(out->reason, sizeof out->reason, "%s: %s", code, detail);
+        (void)snprintf(out->reason, sizeof out->reason, "%s: %s", code, without_index(detail));
         if (!out->is_refused || out->index >= b->count) {
             out->is_refused = false;
             out->status = gateway_fail(s->cli, "publish", s->client, err, &answer);
