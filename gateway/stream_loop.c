@@ -524,6 +524,7 @@ void stream_loop_adopt_ws(struct stream_loop *loop, int fd)
 
     if (!a) {
         (void)close(fd);
+        counter_sub(&loop->counters->connections_open, 1);
         return;
     }
     a->fd = fd;

@@ -45,6 +45,7 @@ struct ws_server {
     void *foreign_loops[1];
     struct list peers; /* those whose handshake is done */
     size_t count;
+    size_t freed; /* peers, so far */
     bool is_preframed, is_closing;
 };
 
@@ -61,13 +62,23 @@ struct ws_peer {
     int close_code; /* 0 = not closing */
     const char *close_reason;
     bool is_blocked, is_killed, is_in_list;
+    bool is_counted;       /* among the front door's open connections */
     bool is_close_sent;    /* the library has the close handshake in its hands */
     const char *self_test; /* bytes to write once open; NULL = a real peer */
     size_t self_test_len;
 };
 
+static void count_closed(struct ws_server *server)
+{
+    counter_sub(&server->env->counters->connections_open, 1);
+}
+
 static void peer_free(struct ws_peer *p)
 {
+    if (p->is_counted) {
+        count_closed(p->server);
+    }
+    p->server->freed++;
     if (p->is_in_list) {
         list_remove(&p->link);
         p->server->count--;
@@ -397,6 +408,7 @@ static void adopt_peer(struct ws_server *server, struct ws_peer *p, int fd)
         .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
         .opaque = p,
     };
+    const size_t freed = server->freed;
 
     p->server = server;
     list_init(&p->link);
@@ -405,6 +417,10 @@ static void adopt_peer(struct ws_server *server, struct ws_peer *p, int fd)
     info.fd.sockfd = fd;
     if (!lws_adopt_descriptor_vhost_via_info(&info)) {
         log_debug("adopt_failed", log_str("door", "ws"));
+        /* It has closed the descriptor; the peer only if it came as far as to know it. */
+        if (server->freed == freed) {
+            peer_free(p);
+        }
     }
     lws_cancel_service(server->context); /* arms the library's timers */
 }
@@ -415,6 +431,7 @@ void ws_adopt(struct ws_server *server, int fd)
 
     if (!p) {
         (void)close(fd);
+        count_closed(server);
         return;
     }
     p->server = server;
@@ -422,8 +439,10 @@ void ws_adopt(struct ws_server *server, int fd)
         query_free(&p->query);
         free(p);
         (void)close(fd);
+        count_closed(server);
         return;
     }
+    p->is_counted = true;
     prepare_socket(p, fd);
     adopt_peer(server, p, fd);
 }

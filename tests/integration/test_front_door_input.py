@@ -12,6 +12,7 @@ import websocket
 import pytest
 
 from support.http import connect, get, post, raw
+from support.sse import SseReader
 from support.waiting import seconds, wait_until
 from support.ws import WsClient
 from support.zmq_clients import event
@@ -132,6 +133,26 @@ def test_the_limit_of_connections_is_told(hub, start_gateway):
         for sock in held:
             sock.close()
     wait_until(lambda: get(gateway.port, "/health").status == 200, 10, "room again")
+
+
+def test_what_is_closed_does_not_count_any_more(hub, start_gateway):
+    """Many more connections of each kind than the limit, one after the other."""
+    gateway = start_gateway(hub, "--gateway-max-connections", "20").wait_connected()
+
+    def room():
+        for line in get(gateway.port, "/metrics").text.splitlines():
+            if line.startswith("notifyhub_connections_open "):
+                return float(line.split()[-1]) < 10
+        return False
+
+    for _ in range(10):
+        for _ in range(5):
+            with WsClient(gateway.port) as ws, SseReader(gateway.port, "/events") as stream:
+                ws.wait_op("welcome")
+                stream.wait_open()
+                assert get(gateway.port, "/health").status == 200
+            connect(gateway.port).close()
+        wait_until(room, 10, "closed connections to be noticed")
 
 
 def open_silent(gateway, count):
