@@ -206,12 +206,11 @@ static void tell_positions(struct fanout *f)
 
 static void feed_link(struct fanout *f, const struct feed_item *item)
 {
-    const bool was_known = cache_head(f->cache)->epoch[0] != '\0';
-
     f->link_up = item->link_up;
     if (item->link_up) {
         cache_advance(f->cache, &item->position);
-        if (!was_known && cache_head(f->cache)->epoch[0] != '\0') {
+        if (!f->is_live) {
+            f->is_live = true;
             tell_positions(f);
         }
     }
@@ -421,9 +420,16 @@ size_t fanout_send_buffer(const struct fanout *f)
     return share > SEND_BUFFER_MIN ? share : SEND_BUFFER_MIN;
 }
 
+/* While the cache is still being filled with what came before the gateway, its end is no place to
+ * begin: what follows would not come live. */
+struct position known_head(const struct fanout *f)
+{
+    return f->is_live ? *cache_head(f->cache) : (struct position){0};
+}
+
 struct position fanout_head(const struct fanout *f)
 {
-    return *cache_head(f->cache);
+    return known_head(f);
 }
 
 size_t fanout_session_count(const struct fanout *f)

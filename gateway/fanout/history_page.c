@@ -116,8 +116,11 @@ static enum place find_place(const struct fanout *f, const struct since *since, 
 {
     const struct position p = wanted_position(f, since);
 
+    if (!f->is_live) {
+        return PLACE_ASK;
+    }
     if (since->kind == SINCE_LATEST) {
-        return cache_head(f->cache)->epoch[0] != '\0' ? PLACE_END : PLACE_ASK;
+        return PLACE_END;
     }
     return cache_find(f->cache, &p, index) == CACHE_INSIDE ? PLACE_INDEX : PLACE_ASK;
 }

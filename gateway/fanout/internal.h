@@ -119,12 +119,16 @@ struct fanout {
     uint64_t blocked_bytes; /* charges of blocked sessions */
     size_t stream_count, session_count;
     bool link_up, feed_moved;
+    bool is_live; /* the link was up once: before that the cache is still being filled */
     /* memory of which types a set wants, for scans of the cache */
     uint8_t *memo;
     uint32_t memo_cap;
     uint64_t memo_version;
     struct pattern_set *memo_set;
 };
+
+/* fanout.c: the cache's head as sessions may know it */
+struct position known_head(const struct fanout *f);
 
 /* session.c */
 /* Writes; false when the session is blocked or gone afterwards. */

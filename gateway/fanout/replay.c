@@ -75,7 +75,7 @@ static bool take_snapshot(struct session *s)
 {
     struct replay *r = s->replay;
     struct fanout *f = s->f;
-    struct session_start start = {.position = *cache_head(f->cache), .result = RESUME_NONE};
+    struct session_start start = {.position = known_head(f), .result = RESUME_NONE};
     const void *iter = NULL;
     struct feed_event *e = NULL;
     size_t cap = 0;

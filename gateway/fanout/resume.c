@@ -58,13 +58,13 @@ static void go_live(struct session *s)
 
     r->in_cache = true;
     r->index = cache_end(s->f->cache);
-    r->passed = *cache_head(s->f->cache);
+    r->passed = known_head(s->f);
 }
 
 /* Nothing is known of where it was. */
 static bool tell_unknown(struct session *s)
 {
-    struct session_start start = {.position = *cache_head(s->f->cache), .result = RESUME_UNKNOWN};
+    struct session_start start = {.position = known_head(s->f), .result = RESUME_UNKNOWN};
 
     go_live(s);
     tell(s, &start);
@@ -107,7 +107,7 @@ static bool without_hub(struct session *s)
         same_epoch(&r->passed, cache_head(cache)) && r->passed.seq > cache_head(cache)->seq;
 
     r->deadline_ms = 0;
-    if (!is_known(cache_floor(cache)) || r->since.kind == SINCE_TIME || ahead) {
+    if (!s->f->is_live || r->since.kind == SINCE_TIME || ahead) {
         return tell_unknown(s);
     }
     if (!is_known(&r->passed) && r->since.kind == SINCE_EARLIEST) {
@@ -168,16 +168,16 @@ static bool ask(struct session *s)
 static void resolve(struct session *s)
 {
     struct replay *r = s->replay;
-    const struct position *head = cache_head(s->f->cache);
+    const struct position head = known_head(s->f);
 
-    if (is_known(&r->passed) || !is_known(head)) {
+    if (is_known(&r->passed) || !is_known(&head)) {
         return;
     }
     if (r->since.kind == SINCE_SEQ) {
-        memcpy(r->passed.epoch, head->epoch, sizeof r->passed.epoch);
+        memcpy(r->passed.epoch, head.epoch, sizeof r->passed.epoch);
         r->passed.seq = r->since.position.seq;
     } else if (r->since.kind == SINCE_LATEST) {
-        r->passed = *head;
+        r->passed = head;
     }
 }
 
@@ -194,6 +194,9 @@ bool resume_place(struct session *s)
             }
             return s->state == STATE_REPLAY;
         }
+        return ask(s);
+    }
+    if (!s->f->is_live) {
         return ask(s);
     }
     switch (cache_find(s->f->cache, &r->passed, &r->index)) {

@@ -302,7 +302,7 @@ struct position session_position(const struct session *s)
         return latest_position(s);
     }
     if (!st || at >= st->end) {
-        return *cache_head(s->f->cache);
+        return known_head(s->f);
     }
     const struct feed_event *next = stream_at(st, at);
     struct position before = next->gap ? next->gap->from : next->position;

@@ -163,7 +163,7 @@ static nhub_err widen(struct session *s, const struct session_request *request)
 
 static nhub_err begin(struct session *s, const struct session_request *request, bool has_since)
 {
-    struct session_start start = {.position = *cache_head(s->f->cache), .result = RESUME_NONE};
+    struct session_start start = {.position = known_head(s->f), .result = RESUME_NONE};
     const struct replay_from from = {
         .since = has_since ? request->since : NULL,
         .position = start.position,

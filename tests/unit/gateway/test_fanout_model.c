@@ -406,6 +406,8 @@ static void run_model(unsigned seed)
 
     m->seed = seed;
     m->b = bench_create_sized(300, 60000, 64 << 20);
+    feed_link_up(m->b, epochs[0], 0);
+    m->link_up = true;
     for (int i = 0; i < STEPS; i++) {
         step(m);
     }
