@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DISCARD_QUIETLY (1024u * 1024u)       /* before the answer goes out ahead of the end */
 #define DISCARD_MAX     (16u * 1024u * 1024u) /* of a refused body, then the connection ends */
@@ -384,6 +385,31 @@ static int64_t declared_length(const struct http_request *r)
     return errno != 0 || value < 0 ? INT64_MAX : (int64_t)value;
 }
 
+static bool count_lengths(void *context, const char *name, const char *value)
+{
+    unsigned *count = context;
+
+    (void)value;
+    *count += strcasecmp(name, "Content-Length") == 0;
+    return true;
+}
+
+/* Two answers to where the body ends, one for us and one for a proxy before us, would let a
+ * stranger put a request of his own between those of others (RFC 9112, section 11.2). */
+static bool is_framing_clear(const struct http_request *r)
+{
+    const char *encoding = http_request_header(r, "Transfer-Encoding");
+    unsigned lengths = 0;
+
+    if (encoding) {
+        return strcasecmp(encoding, "chunked") == 0 && !http_request_header(r, "Content-Length");
+    }
+    if (http_request_header(r, "Content-Length")) {
+        http_request_each_header(r, count_lengths, &lengths);
+    }
+    return lengths <= 1;
+}
+
 /* The request is refused while its body is still to come. A short rest is swallowed, so that the
  * connection can go on; otherwise the client gets its answer now and may stop sending. */
 static enum MHD_Result refuse_body(struct http_request *r)
@@ -397,7 +423,7 @@ static enum MHD_Result refuse_body(struct http_request *r)
     buf_fini(&r->body);
     r->phase = HTTP_PHASE_DISCARD;
     r->deadline_ms = clock_mono_ms() + HTTP_DISCARD_MS;
-    if (declared > (int64_t)DISCARD_QUIETLY) {
+    if (declared > (int64_t)DISCARD_QUIETLY || (declared != 0 && r->answer.close)) {
         http_conn_answer_by_hand(r);
     }
     return MHD_YES;
@@ -469,7 +495,12 @@ static enum MHD_Result on_head(struct http_request *r, const char *method)
         return MHD_YES;
     }
     counter_add(&r->gateway->counters.requests_total, 1);
-    http_routes_begin(r);
+    if (is_framing_clear(r)) {
+        http_routes_begin(r);
+    } else {
+        http_refuse(r, REJECT_BAD_REQUEST, "the length of the body is not clear");
+        r->answer.close = true;
+    }
     if (r->answer.status == 0) {
         const int64_t declared = declared_length(r);
 

@@ -325,5 +325,6 @@ void http_publish_run(struct http_request *r)
         http_refuse(r, REJECT_DRAINING, "nothing was published: the gateway stops");
         return;
     }
+    buf_fini(&r->body); /* the lines are made; many may wait */
     hub_link_publish(r->gateway->link, &p->job);
 }

@@ -434,6 +434,18 @@ def test_events_and_answers_are_as_described(gateway):
 # --- what libmicrohttpd answers by itself ---
 
 
+def test_a_body_with_two_lengths_is_refused(gateway):
+    """Behind a proxy that believes the other one, the rest would become somebody else's request."""
+    inner = b"GET /stolen HTTP/1.1\r\nHost: h\r\n\r\n"
+    for headers in (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"Content-Length: 5\r\nContent-Length: 9\r\n",
+                    b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: identity\r\n"):
+        answer = raw(gateway.port, b"POST /events HTTP/1.1\r\nHost: h\r\n" + headers + b"\r\n0\r\n\r\n" + inner,
+                     limit=20, half_close=True)
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1, (headers, answer)
+        assert b"stolen" not in answer
+    assert get(gateway.port, "/health").status == 200
+
+
 def test_what_is_no_request_harms_nobody(gateway):
     for text in (b"GET /health\r\n\r\n", b"GET /health HTTP/1.1\r\n\r\n", b"GET /health HTTP/1.1\r\nHost h\r\n\r\n",
                  b"POST /events HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
