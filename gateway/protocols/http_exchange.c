@@ -8,18 +8,14 @@
 #include "gateway/gateway.h"
 #include "gateway/protocols/http_private.h"
 #include "gateway/protocols/http_routes.h"
+#include "gateway/protocols/http_upload.h"
 #include "gateway/protocols/http_waker.h"
 #include "gateway/protocols/query.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#define DISCARD_QUIETLY (1024u * 1024u)       /* before the answer goes out ahead of the end */
-#define DISCARD_MAX     (16u * 1024u * 1024u) /* of a refused body, then the connection ends */
 
 /* --- Accessors for the routes ----------------------------------------------------------------- */
 
@@ -234,7 +230,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     if (r->free_state) {
         r->free_state(r->state);
     }
-    atomic_fetch_sub(&r->side->server->body_bytes, r->body_charged);
+    http_server_refund(r->side->server, r->body_charged);
     buf_fini(&r->body);
     http_answer_fini(&r->answer);
     free(r->uri);
@@ -365,117 +361,6 @@ static enum MHD_Result queue_answer(struct http_request *r)
     return result;
 }
 
-/* --- Bodies ----------------------------------------------------------------------------------- */
-
-/* Content-Length as a number; -1 for a chunked body, 0 without a body. */
-static int64_t declared_length(const struct http_request *r)
-{
-    const char *text = http_request_header(r, "Content-Length");
-    char *end = NULL;
-    long long value;
-
-    if (http_request_header(r, "Transfer-Encoding")) {
-        return -1;
-    }
-    if (!text) {
-        return 0;
-    }
-    errno = 0;
-    value = strtoll(text, &end, 10); /* libmicrohttpd has refused what is no number */
-    return errno != 0 || value < 0 ? INT64_MAX : (int64_t)value;
-}
-
-static bool count_lengths(void *context, const char *name, const char *value)
-{
-    unsigned *count = context;
-
-    (void)value;
-    *count += strcasecmp(name, "Content-Length") == 0;
-    return true;
-}
-
-/* Two answers to where the body ends, one for us and one for a proxy before us, would let a
- * stranger put a request of his own between those of others (RFC 9112, section 11.2). */
-static bool is_framing_clear(const struct http_request *r)
-{
-    const char *encoding = http_request_header(r, "Transfer-Encoding");
-    unsigned lengths = 0;
-
-    if (encoding) {
-        return strcasecmp(encoding, "chunked") == 0 && !http_request_header(r, "Content-Length");
-    }
-    if (http_request_header(r, "Content-Length")) {
-        http_request_each_header(r, count_lengths, &lengths);
-    }
-    return lengths <= 1;
-}
-
-/* The request is refused while its body is still to come. A short rest is swallowed, so that the
- * connection can go on; otherwise the client gets its answer now and may stop sending. */
-static enum MHD_Result refuse_body(struct http_request *r)
-{
-    const int64_t declared = declared_length(r);
-
-    if (r->phase == HTTP_PHASE_HEAD && declared != 0 && http_request_header(r, "Expect")) {
-        r->answer.close = true; /* it waits with the body for our word, and this is it */
-        return queue_answer(r);
-    }
-    buf_fini(&r->body);
-    r->phase = HTTP_PHASE_DISCARD;
-    r->deadline_ms = clock_mono_ms() + HTTP_DISCARD_MS;
-    if (declared > (int64_t)DISCARD_QUIETLY || (declared != 0 && r->answer.close)) {
-        http_conn_answer_by_hand(r);
-    }
-    return MHD_YES;
-}
-
-/* Charges the server's budget for bodies before the buffer grows. */
-static bool keep_body(struct http_request *r, const char *data, size_t size)
-{
-    struct http_server *server = r->side->server;
-    const size_t needed = r->body.len + size;
-
-    if (needed > r->body.cap) {
-        const int64_t declared = declared_length(r);
-        const size_t wanted = declared > 0 && (uint64_t)declared <= r->body_limit
-                                  ? (size_t)declared
-                                  : needed + needed / 2;
-        const size_t more = wanted > r->body_charged ? wanted - r->body_charged : 0;
-
-        if (atomic_fetch_add(&server->body_bytes, more) + more > server->bodies_max) {
-            atomic_fetch_sub(&server->body_bytes, more);
-            return false;
-        }
-        r->body_charged += more;
-        if (buf_reserve(&r->body, wanted - r->body.len) != NHUB_OK) {
-            return false;
-        }
-    }
-    buf_add(&r->body, data, size);
-    return !r->body.failed;
-}
-
-static enum MHD_Result on_body(struct http_request *r, const char *data, size_t size)
-{
-    if (r->phase == HTTP_PHASE_BODY) {
-        if (size > r->body_limit - r->body.len) {
-            http_refuse(r, REJECT_TOO_BIG, "the body has more than %zu bytes", r->body_limit);
-            return refuse_body(r);
-        }
-        if (!keep_body(r, data, size)) {
-            http_refuse(r, REJECT_OVERLOADED, "too many bodies are in memory");
-            return refuse_body(r);
-        }
-        r->deadline_ms += (int64_t)(size / HTTP_BYTES_PER_MS);
-        return MHD_YES;
-    }
-    r->discarded += size;
-    if (r->phase == HTTP_PHASE_DISCARD && r->discarded > DISCARD_QUIETLY) {
-        http_conn_answer_by_hand(r);
-    }
-    return r->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
-}
-
 /* --- The access handler ----------------------------------------------------------------------- */
 
 static enum MHD_Result on_head(struct http_request *r, const char *method)
@@ -495,14 +380,14 @@ static enum MHD_Result on_head(struct http_request *r, const char *method)
         return MHD_YES;
     }
     counter_add(&r->gateway->counters.requests_total, 1);
-    if (is_framing_clear(r)) {
+    if (http_upload_is_clear(r)) {
         http_routes_begin(r);
     } else {
         http_refuse(r, REJECT_BAD_REQUEST, "the length of the body is not clear");
         r->answer.close = true;
     }
     if (r->answer.status == 0) {
-        const int64_t declared = declared_length(r);
+        const int64_t declared = http_upload_declared(r);
 
         if (declared > 0 && (uint64_t)declared > r->body_limit) {
             http_refuse(r, REJECT_TOO_BIG, "the body has %lld bytes, at most %zu are allowed",
@@ -510,7 +395,7 @@ static enum MHD_Result on_head(struct http_request *r, const char *method)
         }
     }
     if (r->answer.status != 0) {
-        return refuse_body(r);
+        return http_upload_refuse(r) ? MHD_YES : queue_answer(r);
     }
     r->phase = HTTP_PHASE_BODY;
     r->deadline_ms = clock_mono_ms() + HTTP_GRACE_MS;
@@ -586,8 +471,7 @@ enum MHD_Result http_exchange_request(void *cls, struct MHD_Connection *connecti
     if (*upload_data_size == 0) {
         return on_end(r);
     }
-    r->conn->is_end_checked = false;
-    result = on_body(r, upload_data, *upload_data_size);
+    result = http_upload_take(r, upload_data, *upload_data_size) ? MHD_YES : MHD_NO;
     *upload_data_size = 0;
     return result;
 }

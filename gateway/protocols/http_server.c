@@ -272,3 +272,17 @@ size_t http_server_waiting(const struct http_server *server)
 {
     return atomic_load(&server->waits);
 }
+
+bool http_server_charge(struct http_server *server, size_t bytes)
+{
+    if (atomic_fetch_add(&server->body_bytes, bytes) + bytes > server->bodies_max) {
+        atomic_fetch_sub(&server->body_bytes, bytes);
+        return false;
+    }
+    return true;
+}
+
+void http_server_refund(struct http_server *server, size_t bytes)
+{
+    atomic_fetch_sub(&server->body_bytes, bytes);
+}

@@ -49,5 +49,8 @@ struct http_rates;
 const struct http_static *http_server_files(const struct http_server *server);
 const struct http_rates *http_server_rates(const struct http_server *server);
 size_t http_server_waiting(const struct http_server *server); /* requests without an answer yet */
+/* The memory of all bodies together is bounded: false when these bytes are too many. */
+bool http_server_charge(struct http_server *server, size_t bytes);
+void http_server_refund(struct http_server *server, size_t bytes);
 
 #endif
