@@ -18,7 +18,7 @@ packages_run=(
 
 # What tests/run needs besides: unit tests, sanitizers, fuzzing, format, the clients of every door, a browser.
 packages_test=(
-    libcmocka-dev
+    libcmocka-dev make
     clang clang-format libclang-rt-14-dev llvm valgrind shellcheck
     python3 python3-zmq python3-pytest python3-websocket python3-yaml python3-jsonschema
     chromium chromium-driver python3-selenium
