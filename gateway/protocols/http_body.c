@@ -183,7 +183,7 @@ static nhub_err add_rendered(struct reader *r, const struct event *e, size_t len
     if (e->field[EVENT_CORRELATION].kind == JSON_ABSENT) {
         uuid_v4(correlation);
     }
-    if (grow_events(r) != NHUB_OK ||
+    if (r->id.failed || r->metadata.failed || grow_events(r) != NHUB_OK ||
         buf_reserve(lines, event_render_max(e, &fill, len)) != NHUB_OK) {
         return NHUB_ENOMEM;
     }
@@ -200,6 +200,9 @@ static nhub_err add_event(struct reader *r, const char *text, size_t len, bool i
     struct event event;
     struct event_error error;
 
+    if (!is_original && r->converted.failed) {
+        return NHUB_ENOMEM;
+    }
     if (event_parse(text, len, EVENT_DOOR_HTTP, r->context->stats_event, remember_ignored, r,
                     &event, &error) != NHUB_OK) {
         return refuse_event(r, &error, text, is_original);
@@ -377,9 +380,6 @@ nhub_err body_read(const struct body_context *context, const char *text, size_t 
     err = read_form(&r, text, len);
     if (err == NHUB_OK) {
         err = complete(&r);
-    }
-    if (err != NHUB_EPROTO && (r.metadata.failed || r.id.failed || r.converted.failed)) {
-        err = NHUB_ENOMEM;
     }
     buf_fini(&r.metadata);
     buf_fini(&r.id);

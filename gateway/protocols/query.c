@@ -122,6 +122,17 @@ static bool equals(const char *value, size_t len, const char *word)
     return strlen(word) == len && memcmp(value, word, len) == 0;
 }
 
+static char *copy_of(const char *value, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    if (copy) {
+        memcpy(copy, value, len);
+        copy[len] = '\0';
+    }
+    return copy;
+}
+
 static nhub_err add_pattern(struct parse *p, const char *value, size_t len)
 {
     struct stream_query *q = p->q;
@@ -137,7 +148,7 @@ static nhub_err add_pattern(struct parse *p, const char *value, size_t len)
         return complain(p, REJECT_TOO_MANY_PATTERNS, "more than %zu event_type parameters",
                         p->max_patterns);
     }
-    copy = strndup(value, len);
+    copy = copy_of(value, len);
     grown = copy ? realloc(q->patterns, (q->pattern_count + 1) * sizeof *grown) : NULL;
     if (!grown) {
         free(copy);
@@ -157,7 +168,7 @@ static nhub_err set_since(struct stream_query *q, const char *value, size_t len)
     if (since_parse(value, len, &since) != NHUB_OK) {
         return NHUB_EINVAL;
     }
-    copy = strndup(value, len);
+    copy = copy_of(value, len);
     if (!copy) {
         return NHUB_ENOMEM;
     }

@@ -1,4 +1,6 @@
+// with: failmalloc
 /* http_body: the forms of a body, what is filled in, and what is refused where. */
+#include "failmalloc.h"
 #include "gateway/protocols/http_body.h"
 
 #include <setjmp.h>
@@ -261,6 +263,57 @@ static void keys_and_trace_contexts_are_checked(void **state)
     assert_false(body_key_valid(&key, &len));
 }
 
+static nhub_err read_form(enum body_form form, const char *text)
+{
+    static const struct cloudevent_header headers[] = {
+        {"specversion", "1.0"}, {"id", "7"}, {"source", "/s"}, {"type", "t"}};
+    struct body_context context = context_of(form);
+    struct body_events events;
+    struct body_refusal refusal;
+    nhub_err err;
+
+    context.idempotency_key = "k";
+    context.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    context.ce_headers = headers;
+    context.ce_header_count = 4;
+    context.content_type = "application/json";
+    err = read_text(&context, text, &events, &refusal);
+    body_events_free(&events);
+    return err;
+}
+
+static void without_memory_nothing_is_accepted_and_nothing_leaks(void **state)
+{
+    static const struct {
+        enum body_form form;
+        const char *text;
+    } bodies[] = {
+        {BODY_JSON, "{\"event_type\":\"a\",\"x\":1}"},
+        {BODY_JSON, "[{\"event_type\":\"a\"},{\"event_type\":\"b\",\"y\":[1,2]}]"},
+        {BODY_NDJSON, "{\"event_type\":\"a\"}\n{\"event_type\":\"b\"}"},
+        {BODY_CE, "{\"specversion\":\"1.0\",\"id\":\"7\",\"source\":\"/s\",\"type\":\"t\"}"},
+        {BODY_CE_BINARY, "{\"n\":1}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        const long live = failmalloc_live();
+
+        for (long n = 0;; n++) {
+            nhub_err err;
+
+            failmalloc_arm(n);
+            err = read_form(bodies[i].form, bodies[i].text);
+            if (!failmalloc_disarm()) {
+                assert_int_equal(err, NHUB_OK);
+                break;
+            }
+            assert_int_equal(err, NHUB_ENOMEM);
+            assert_int_equal(failmalloc_live(), live);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +324,7 @@ int main(void)
         cmocka_unit_test(refusals_say_where_and_why),
         cmocka_unit_test(sizes_and_counts_are_limited),
         cmocka_unit_test(keys_and_trace_contexts_are_checked),
+        cmocka_unit_test(without_memory_nothing_is_accepted_and_nothing_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

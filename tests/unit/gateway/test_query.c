@@ -1,4 +1,6 @@
+// with: failmalloc
 /* query: what each door takes, and what is refused with which word. */
+#include "failmalloc.h"
 #include "gateway/protocols/query.h"
 
 #include <setjmp.h>
@@ -143,6 +145,30 @@ static void limit_and_durability_are_read(void **state)
     query_free(&q);
 }
 
+static void without_memory_nothing_is_accepted_and_nothing_leaks(void **state)
+{
+    const long live = failmalloc_live();
+
+    (void)state;
+    for (long n = 0;; n++) {
+        struct stream_query q;
+        enum reject_reason reason;
+        char detail[160];
+        nhub_err err;
+
+        failmalloc_arm(n);
+        err = parse("event_type=a&event_type=b&since=5", QUERY_DOOR_WS, &q, &reason, detail);
+        query_free(&q);
+        if (!failmalloc_disarm()) {
+            assert_int_equal(err, NHUB_OK);
+            break;
+        }
+        assert_int_equal(err, NHUB_ENOMEM);
+        assert_int_equal(reason, REJECT_OVERLOADED);
+        assert_int_equal(failmalloc_live(), live);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +177,7 @@ int main(void)
         cmocka_unit_test(the_last_event_id_wins_in_any_order),
         cmocka_unit_test(refusals_name_what_is_wrong),
         cmocka_unit_test(limit_and_durability_are_read),
+        cmocka_unit_test(without_memory_nothing_is_accepted_and_nothing_leaks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
