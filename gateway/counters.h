@@ -47,7 +47,8 @@ const char *gateway_door_name(enum gateway_door door); /* "http", "sse", "ws" */
     X(REJECT_BAD_MESSAGE, "bad_message")                                                           \
     X(REJECT_SINCE_ON_LIVE, "since_on_live_stream")                                                \
     X(REJECT_BINARY, "binary_message")                                                             \
-    X(REJECT_BAD_UTF8, "bad_utf8")
+    X(REJECT_BAD_UTF8, "bad_utf8")                                                                 \
+    X(REJECT_CANCELLED, "cancelled")
 
 enum reject_reason {
 #define REJECT_ROW(name, text) name,

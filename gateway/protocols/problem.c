@@ -45,6 +45,7 @@ static const struct row {
     [REJECT_SINCE_ON_LIVE] = {409, 0, "A position can only be given before the first subscription"},
     [REJECT_BINARY] = {415, 0, "Binary messages are not understood"},
     [REJECT_BAD_UTF8] = {400, 0, "The text is not UTF-8"},
+    [REJECT_CANCELLED] = {409, 0, "The request was cancelled by a later one"},
 };
 
 static const struct row *row_of(enum reject_reason reason)

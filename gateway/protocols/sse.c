@@ -7,7 +7,7 @@
 #include "gateway/protocols/sse.h"
 
 #include "base/buf.h"
-#include "base/log.h"
+#include "base/uuid.h"
 #include "gateway/event_loop.h"
 #include "gateway/fanout/fanout.h"
 #include "gateway/fanout/list.h"
@@ -59,6 +59,7 @@ nhub_err sse_create(struct sse_server **out, const struct sse_options *options)
     list_init(&server->streams);
     list_init(&server->ended);
     list_init(&server->fresh);
+    random_bytes(&server->jitter, sizeof server->jitter);
     *out = server;
     return NHUB_OK;
 }

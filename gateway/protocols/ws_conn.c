@@ -315,7 +315,9 @@ static void do_unsubscribe(struct ws_conn *conn, const struct ws_op *op)
     }
     if (conn->is_resuming && !session_is_subscribed(conn->session)) {
         conn->is_resuming = false;
-        ws_conn_send_error(conn, conn->resume_id, conn->resume_id_len, "cancelled",
+        ws_conn_count_reject(conn->env, REJECT_CANCELLED);
+        ws_conn_send_error(conn, conn->resume_id, conn->resume_id_len,
+                           reject_reason_code(REJECT_CANCELLED),
                            "unsubscribed before the resume was answered");
     }
     position = session_position(conn->session);
