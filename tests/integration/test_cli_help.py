@@ -1,5 +1,6 @@
 # ctest: timeout=400
 """--help: it exists for every command, and its examples work when they are run."""
+import os
 import re
 import shutil
 import subprocess
@@ -60,6 +61,7 @@ def test_the_examples_work(command, hub, gateway, tmp_path):
         if "2026-03-01" in line:
             line = line.replace("2026-03-01", "2020-03-01")
         env = {"PATH": f"{BIN_DIR}:/usr/bin:/bin", "HOME": str(tmp_path), **hub_env(hub)}
+        env.update({name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")})
         if command == "stop" and not hub.running:
             hub.start()
         done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=env,
