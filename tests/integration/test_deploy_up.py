@@ -152,6 +152,21 @@ def test_ctrl_c_in_a_terminal(tmp_path):
     assert_ended_in_order(text)
 
 
+def test_a_line_broken_off_by_a_signal_is_said_again():
+    """A terminal's write() ends with EINTR when ctrl-C arrives in the middle of it."""
+    script = f"""
+        set -e
+        eval "$(grep '^say() ' {UP})"
+        failures=$1
+        printf() {{ if [ "$failures" -gt 0 ]; then failures=$((failures - 1)); return 1; fi; builtin printf "$@"; }}
+        say a line
+        say the next
+    """
+    for failures, expected in (("0", "a line\nthe next\n"), ("1", "a line\nthe next\n"), ("2", "the next\n")):
+        done = subprocess.run(["bash", "-c", script, "bash", failures], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, expected), (failures, done)
+
+
 @pytest.mark.parametrize("flag", ["--port", "--hub-collector-port", "--hub-publisher-port", "--hub-requests-port"])
 def test_a_taken_port_is_named_with_its_flag(flag):
     with socket.create_server(("127.0.0.1", 0)) as taken:
