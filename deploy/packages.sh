@@ -8,12 +8,12 @@
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
     libzmq3-dev libwebsockets-dev libmicrohttpd-dev libjansson-dev libyaml-dev
-    libev-dev libcurl4-openssl-dev uthash-dev
+    libev-dev liblmdb-dev libcurl4-openssl-dev uthash-dev
 )
 
 # What the finished programs load. libwebsockets finds its libev part at run time, so nothing pulls it in by itself.
 packages_run=(
-    libzmq5 libwebsockets17 libwebsockets-evlib-ev libmicrohttpd12 libjansson4 libyaml-0-2 libev4 libcurl4
+    libzmq5 libwebsockets17 libwebsockets-evlib-ev libmicrohttpd12 libjansson4 libyaml-0-2 libev4 liblmdb0 libcurl4
 )
 
 # What tests/run needs besides: unit tests, sanitizers, fuzzing, format, the clients of every door, a browser.

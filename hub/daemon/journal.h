@@ -7,11 +7,15 @@
  * do, an implementation with a writer thread hands the batch over and reports later, through the
  * listener, up to which number events are kept and how safely.
  *
- *     slot ─ slot ─ slot ─ commit ──▶ implementation ──▶ kept(durability, up to seq n)
+ *     slot ─ slot ─ note ─ commit ──▶ implementation ──▶ kept(durability, up to seq n, batch b)
  *     scan ──▶ visit, visit, visit, done
  *
  * A scan may be answered inside the call (ring) or later from journal_turn() (threads of its own);
- * callers must be ready for both. Numbers grow by 1 from 1 in each epoch.
+ * callers must be ready for both. Numbers grow by 1 in each epoch; those that lie in a void were
+ * never used, or their events were lost.
+ *
+ * A note is a small key and value of somebody else (consumer groups) that is kept in the same batch
+ * as the slots before and after it. Batches are numbered from 1 (journal_batch).
  *
  * Threads: everything here is called from the loop's thread, and calls back in it, except visit,
  * which may run in a reader thread of the implementation and therefore touches its scan only.
@@ -19,6 +23,7 @@
 #ifndef NHUB_DAEMON_JOURNAL_H
 #define NHUB_DAEMON_JOURNAL_H
 
+#include "base/hash.h"
 #include "base/settings.h"
 #include "wire/position.h"
 
@@ -41,6 +46,20 @@ struct journal_slot {
 
 enum journal_condition { JOURNAL_READY, JOURNAL_DEGRADED };
 
+/* Numbers from..to have no event: nobody used them, or their events were lost. */
+struct journal_void {
+    uint64_t from, to;
+    const char *reason; /* "unclean_stop" or "not_stored", static */
+};
+
+/* An id that was numbered before the last start. */
+struct journal_id {
+    uint64_t seq;
+    int64_t arrival_us;
+    struct hash128 key;
+    uint64_t content;
+};
+
 struct journal_state {
     enum journal_condition condition;
     const char *why;    /* static text; "" when ready */
@@ -52,6 +71,11 @@ struct journal_state {
     uint64_t max_bytes; /* limits in force */
     uint64_t max_records;
     int64_t trimmed_us; /* arrival of the youngest record that is not kept any more, 0 = none */
+    const struct journal_void *voids; /* ascending, until the next call of the journal */
+    size_t void_count;
+    uint64_t journaled, synced; /* all up to here have this durability; 0 without a disk */
+    uint64_t pending_bytes;     /* handed over and not written yet */
+    uint64_t not_stored;        /* events that went out live only, since the start */
 };
 
 /* A walk over records in the order of their numbers. The caller owns it and keeps it until done. */
@@ -68,9 +92,12 @@ struct journal_scan {
     void (*done)(struct journal_scan *scan, nhub_err status);
 };
 
-/* Called when more is kept: all numbers up to seq have at least this durability (enum durability).
- */
-typedef void journal_kept_fn(void *context, int durability, uint64_t seq);
+/* Called when more is kept: all numbers up to seq and all batches up to `batch` have at least this
+ * durability (enum durability). An event that could not be stored (JOURNAL_DEGRADED) is passed over
+ * with status NHUB_EUNAVAIL: numbers and batches up to these will not be kept better than they are;
+ * who waits for more is to be told. */
+typedef void journal_kept_fn(void *context, int durability, uint64_t seq, uint64_t batch,
+                             nhub_err status);
 
 struct journal_ops {
     void (*destroy)(struct journal *j);
@@ -81,6 +108,18 @@ struct journal_ops {
     void (*commit)(struct journal *j);
     void (*scan)(struct journal *j, struct journal_scan *scan);
     void (*trim)(struct journal *j, uint64_t before);
+    /* The next ones may be NULL where there is no disk. */
+    void (*add_id)(struct journal *j, const struct hash128 *key, uint64_t content);
+    void (*note)(struct journal *j, const void *key, size_t key_len, const void *value, size_t len);
+    void (*want)(struct journal *j, int durability);
+    void (*hold)(struct journal *j, uint64_t from);
+    nhub_err (*each_id)(struct journal *j, uint64_t max_ids, int64_t since_us,
+                        void (*visit)(void *context, const struct journal_id *id), void *context);
+    nhub_err (*each_note)(struct journal *j, const void *prefix, size_t prefix_len,
+                          void (*visit)(void *context, const void *key, size_t key_len,
+                                        const void *value, size_t len),
+                          void *context);
+    void (*stop)(struct journal *j);
     void (*state)(const struct journal *j, struct journal_state *out);
     int (*fd)(const struct journal *j);
     void (*turn)(struct journal *j);
@@ -89,8 +128,13 @@ struct journal_ops {
 /* The head of every implementation. */
 struct journal {
     const struct journal_ops *ops;
-    char epoch[EPOCH_LEN + 1];
-    int durability; /* the best it gives, enum durability: requests for more are refused */
+    char epoch[EPOCH_LEN + 1]; /* may change while the hub runs (journal.h, reserve) */
+    int durability;            /* what its mode gives, enum durability: the default of a publish */
+    int durability_max; /* the best that can be had: requests for more are refused for good */
+    int durability_now; /* the best that can be had at the moment: less than max while degraded */
+    bool is_full;       /* no events are to be read from sockets until this is false again */
+    uint64_t batch;     /* the number that the next commit will have, >= 1 */
+    unsigned char id_seed[16]; /* keys the hashes of ids */
     journal_kept_fn *kept;
     void *kept_context;
 };
@@ -147,6 +191,64 @@ static inline void journal_trim(struct journal *j, uint64_t before)
 static inline void journal_state(const struct journal *j, struct journal_state *out)
 {
     j->ops->state(j, out);
+}
+
+/* Remembers the id of the open slot's event over restarts. */
+static inline void journal_add_id(struct journal *j, const struct hash128 *key, uint64_t content)
+{
+    if (j->ops->add_id) {
+        j->ops->add_id(j, key, content);
+    }
+}
+
+/* Keeps a note (key: 1..400 bytes) with the batch that is open; value NULL deletes it. Copied. */
+static inline void journal_note(struct journal *j, const void *key, size_t key_len,
+                                const void *value, size_t len)
+{
+    if (j->ops->note) {
+        j->ops->note(j, key, key_len, value, len);
+    }
+}
+
+/* Somebody waits until the open batch has this durability: it is to come soon. */
+static inline void journal_want(struct journal *j, int durability)
+{
+    if (j->ops->want) {
+        j->ops->want(j, durability);
+    }
+}
+
+/* Records with numbers >= from are not to be trimmed (0 = no such wish), within
+ * hub.journal.hold_max_bytes; beyond it durability_now falls to memory until there is room. */
+static inline void journal_hold(struct journal *j, uint64_t from)
+{
+    if (j->ops->hold) {
+        j->ops->hold(j, from);
+    }
+}
+
+/* At the start: ids of before, newest first; notes whose key begins with prefix, by key. */
+NHUB_MUST_USE static inline nhub_err
+journal_each_id(struct journal *j, uint64_t max_ids, int64_t since_us,
+                void (*visit)(void *context, const struct journal_id *id), void *context)
+{
+    return j->ops->each_id ? j->ops->each_id(j, max_ids, since_us, visit, context) : NHUB_OK;
+}
+NHUB_MUST_USE static inline nhub_err journal_each_note(
+    struct journal *j, const void *prefix, size_t prefix_len,
+    void (*visit)(void *context, const void *key, size_t key_len, const void *value, size_t len),
+    void *context)
+{
+    return j->ops->each_note ? j->ops->each_note(j, prefix, prefix_len, visit, context) : NHUB_OK;
+}
+
+/* The end in order: writes and syncs all that was committed, reports it as kept, and marks the stop
+ * as clean. Nothing may be appended afterwards. */
+static inline void journal_stop(struct journal *j)
+{
+    if (j->ops->stop) {
+        j->ops->stop(j);
+    }
 }
 
 /* A descriptor that becomes readable when journal_turn() has something to do; -1 = never. */

@@ -158,8 +158,10 @@ static void ring_close_slot(struct journal *j, size_t line_len, int64_t arrival_
 
 static void ring_commit(struct journal *j)
 {
+    const uint64_t batch = j->batch++;
+
     if (j->kept) {
-        j->kept(j->kept_context, DURABILITY_MEMORY, ring_of(j)->last_seq);
+        j->kept(j->kept_context, DURABILITY_MEMORY, ring_of(j)->last_seq, batch, NHUB_OK);
     }
 }
 
@@ -281,6 +283,9 @@ nhub_err ring_create(struct journal **out, const struct ring_limits *limits)
     }
     r->base.ops = &ring_ops;
     r->base.durability = DURABILITY_MEMORY;
+    r->base.durability_max = DURABILITY_MEMORY;
+    r->base.durability_now = DURABILITY_MEMORY;
+    r->base.batch = 1;
     epoch_random(r->base.epoch);
     r->limits = *limits;
     /* The largest record must fit even where the limit of bytes is smaller. */

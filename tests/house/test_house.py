@@ -19,7 +19,7 @@ ROOMS = {
     "yaml.h": (r"hub/base/options_yaml\.c", 1),
     "libwebsockets.h": (r"gateway/protocols/ws\w*\.c", 1),
     "microhttpd.h": (r"gateway/protocols/http_(server\.c|private\.h)", 1),
-    "lmdb.h": (r"hub/\w+/\w+\.c", 1),
+    "lmdb.h": (r"hub/store/\w+\.[ch]", 6),
     "ev.h": (r"gateway/event_loop\.c", 1),
     "curl/curl.h": (r"hub/cli/\w+\.c", 1),
 }
@@ -30,8 +30,9 @@ ALLOWED = {
     "hub/base": {"base", "notifyhub"},
     "hub/wire": {"wire", "base", "notifyhub"},
     "hub/client": {"client", "wire", "base", "notifyhub"},
-    "hub/daemon": {"daemon", "wire", "base", "notifyhub"},
-    "hub/cli": {"cli", "client", "wire", "base", "notifyhub"},
+    "hub/store": {"store", "wire", "base", "notifyhub"},
+    "hub/daemon": {"daemon", "store", "wire", "base", "notifyhub"},
+    "hub/cli": {"cli", "client", "store", "wire", "base", "notifyhub"},
     "gateway": {"gateway", "wire", "base", "notifyhub"},
 }
 

@@ -315,9 +315,11 @@ static void trimming_forgets_what_is_older(void **state)
     journal_destroy(&j);
 }
 
-static void count_kept(void *context, int durability, uint64_t seq)
+static void count_kept(void *context, int durability, uint64_t seq, uint64_t batch, nhub_err status)
 {
     assert_int_equal(durability, DURABILITY_MEMORY);
+    assert_int_equal(batch, 1);
+    assert_int_equal(status, NHUB_OK);
     *(uint64_t *)context = seq;
 }
 

@@ -1,0 +1,181 @@
+/*
+ * store: the events on disk: one LMDB environment in one folder, and the only room that knows LMDB.
+ *
+ *     <folder>/events.mdb       the environment (MDB_NOSUBDIR); lock file beside it
+ *     <folder>/hub.lock         flock()ed by the hub that owns the folder; says pid and host
+ *     <folder>/reserve          zero-filled; given up when the disk is full, so that trimming can
+ * run
+ *
+ * Tables (all integers little-endian, STORE_FORMAT says which layout):
+ *     meta      text -> value: format, created, epoch, epoch_no, reserved_to, clean, last_seq,
+ * id_seed … events    key (see below) -> record: CRC-32C, flags, type length, arrival, type, line
+ *     ids       key -> id hash (16 bytes), content hash (8 bytes), arrival; only of events with an
+ * id voids     key of the first number -> last number, reason, when notes     bytes -> bytes, for
+ * consumer groups
+ *
+ * A key is epoch_no << 48 | seq as MDB_INTEGERKEY, so that numbers of a new epoch stand behind all
+ * of the old one and appending stays appending.
+ *
+ * Writing is one transaction at a time: store_begin … store_commit. A commit that fails leaves the
+ * store as it was before begin. After a failed sync the environment is not to be trusted any more:
+ * store_reopen() reads what the disk has.
+ *
+ * Threads: one thread writes; any number of others may read at the same time (each store_read is a
+ * short read transaction of its own). Everything else belongs to the writer.
+ */
+#ifndef NHUB_STORE_STORE_H
+#define NHUB_STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "wire/position.h"
+
+#include <notifyhub/error.h>
+
+#define STORE_FORMAT       1
+#define STORE_SEQ_MAX      ((UINT64_C(1) << 48) - 1)
+#define STORE_RESERVATION  (UINT64_C(1) << 24)
+#define STORE_NOTE_KEY_MAX 400 /* bytes; LMDB's keys end at 511 */
+
+struct store;
+
+enum store_mode {
+    STORE_READ,  /* beside a running hub or alone; nothing is changed */
+    STORE_WRITE, /* owns the folder: made when it is not there */
+};
+
+struct store_options {
+    enum store_mode mode;
+    uint64_t max_bytes;  /* of events; the map is 1.25 times this and 64 MiB */
+    bool sync_on_commit; /* each commit is a full sync; false: MDB_NOMETASYNC, store_sync() syncs */
+    uint64_t reserve_bytes; /* size of the reserve file; 0 = none */
+};
+
+/* Why numbers in a range have no event. */
+enum store_void { STORE_VOID_UNCLEAN_STOP = 1, STORE_VOID_NOT_STORED = 2 };
+
+struct store_meta {
+    char epoch[EPOCH_LEN + 1]; /* the current one */
+    uint16_t epoch_no;
+    uint64_t reserved_to; /* numbers up to this one may have been given out */
+    bool was_clean; /* the last owner stopped in order; last_seq is the last number given out */
+    uint64_t last_seq;
+    unsigned char id_seed[16]; /* of the hashes of ids, for the life of the folder */
+};
+
+struct store_figures {
+    uint64_t records, bytes;      /* of all epochs; bytes: types and lines and record heads */
+    uint64_t oldest, newest;      /* of the current epoch; 0 when it has no record */
+    int64_t oldest_us, newest_us; /* arrival times; 0 when there is none */
+    uint64_t other_epochs;        /* records of earlier epochs */
+    uint64_t file_bytes, map_bytes, used_bytes; /* pages in use × page size */
+};
+
+struct store_record {
+    uint16_t epoch_no;
+    uint64_t seq;
+    int64_t arrival_us;
+    const char *type;
+    size_t type_len;
+    const char *line;
+    size_t len;
+};
+
+struct store_id {
+    uint64_t seq; /* of the current epoch */
+    int64_t arrival_us;
+    struct hash128 key;
+    uint64_t content;
+};
+
+/* Opens or makes the environment. *error gets a text for people that says what is wrong and what to
+ * do (another hub owns the folder and which; a newer or older format; damaged or truncated, with
+ * the command that looks closer; a network file system; not enough room). Nothing is ever replaced.
+ * Errors: NHUB_EEXIST owned by another hub; NHUB_EPROTO damaged or of another format;
+ * NHUB_ENOTFOUND (STORE_READ) no journal there; NHUB_ENOMEM; NHUB_ESYS (errno). */
+NHUB_MUST_USE nhub_err store_open(struct store **out, const char *folder,
+                                  const struct store_options *options, struct buf *error);
+void store_close(struct store **s_p);
+/* After a failed commit or sync: closes and opens the environment anew, keeping the lock. Errors:
+ * as store_open(); the store can only be re-opened again or closed then. */
+NHUB_MUST_USE nhub_err store_reopen(struct store *s, struct buf *error);
+
+/* As of the last commit. */
+void store_get_meta(const struct store *s, struct store_meta *out);
+void store_figures(const struct store *s, struct store_figures *out);
+
+/* ---- writing ---- */
+
+/* Errors of all of these: NHUB_EFULL no room (disk or map); NHUB_ESYS (errno); NHUB_ENOMEM. After
+ * an error the transaction can only be aborted. */
+NHUB_MUST_USE nhub_err store_begin(struct store *s);
+NHUB_MUST_USE nhub_err store_put_event(struct store *s, uint64_t seq, int64_t arrival_us,
+                                       const char *type, size_t type_len, const char *line,
+                                       size_t len);
+NHUB_MUST_USE nhub_err store_put_id(struct store *s, const struct store_id *id);
+/* from and to are numbers of the current epoch. */
+NHUB_MUST_USE nhub_err store_put_void(struct store *s, uint64_t from, uint64_t to,
+                                      enum store_void why);
+NHUB_MUST_USE nhub_err store_put_note(struct store *s, const void *key, size_t key_len,
+                                      const void *value, size_t len);
+NHUB_MUST_USE nhub_err store_del_note(struct store *s, const void *key, size_t key_len);
+/* epoch, reserved_to, was_clean and last_seq of *meta; a new epoch gets the next epoch_no. */
+NHUB_MUST_USE nhub_err store_put_meta(struct store *s, const struct store_meta *meta);
+/* Deletes the oldest records (of any epoch), with their ids and voids, as long as they are older
+ * than before_us or the events have more than max_bytes, at most max_records; never one with a
+ * number >= keep_from of the current epoch. *out_count: how many; *out_us: arrival of the youngest
+ * of them. */
+NHUB_MUST_USE nhub_err store_trim(struct store *s, int64_t before_us, uint64_t max_bytes,
+                                  uint64_t keep_from, size_t max_records, size_t *out_count,
+                                  int64_t *out_us);
+/* Deletes ids that arrived before before_us, and the oldest beyond max_ids; at most max_records. */
+NHUB_MUST_USE nhub_err store_trim_ids(struct store *s, int64_t before_us, uint64_t max_ids,
+                                      size_t max_records);
+NHUB_MUST_USE nhub_err store_commit(struct store *s);
+void store_abort(struct store *s);
+/* Everything committed is safe from a power cut afterwards. */
+NHUB_MUST_USE nhub_err store_sync(struct store *s);
+/* Makes room by giving up the reserve file; true when it was there. store_make_reserve() makes it
+ * again when there is room (NHUB_EFULL when not). */
+bool store_use_reserve(struct store *s);
+NHUB_MUST_USE nhub_err store_make_reserve(struct store *s);
+
+/* ---- reading: any thread ---- */
+
+/* Visits records of the current epoch with after < seq <= to in order, in one read transaction of
+ * at most max_records or max_us; visit returns false to stop in front of a record. *out_scanned_to:
+ * all up to here were visited (or are not there). A record whose checksum is wrong ends the call
+ * with NHUB_EPROTO behind the ones before it (*out_scanned_to says where). */
+struct store_scan {
+    uint64_t after, to;
+    size_t max_records;
+    int64_t max_us;
+    bool (*visit)(void *context, const struct store_record *record);
+    void *context;
+};
+NHUB_MUST_USE nhub_err store_read(struct store *s, const struct store_scan *scan,
+                                  uint64_t *out_scanned_to);
+/* The number before the first record of the current epoch that arrived at or after time_us. */
+NHUB_MUST_USE nhub_err store_find_time(struct store *s, int64_t time_us, uint64_t *out_after);
+/* All epochs, oldest first, for export and verify; resume by *epoch_no and *seq (0, 0 = start). A
+ * bad record is visited with record->line NULL. */
+NHUB_MUST_USE nhub_err store_read_all(struct store *s, uint16_t *epoch_no, uint64_t *seq,
+                                      size_t max_records,
+                                      bool (*visit)(void *context, const struct store_record *r),
+                                      void *context, bool *out_more);
+NHUB_MUST_USE nhub_err store_each_void(struct store *s,
+                                       void (*visit)(void *context, uint64_t from, uint64_t to,
+                                                     enum store_void why),
+                                       void *context); /* of the current epoch */
+/* Newest first, at most max_ids that arrived at or after since_us. */
+NHUB_MUST_USE nhub_err store_each_id(struct store *s, uint64_t max_ids, int64_t since_us,
+                                     void (*visit)(void *context, const struct store_id *id),
+                                     void *context);
+NHUB_MUST_USE nhub_err store_each_note(struct store *s, const void *prefix, size_t prefix_len,
+                                       void (*visit)(void *context, const void *key, size_t key_len,
+                                                     const void *value, size_t len),
+                                       void *context);
+NHUB_MUST_USE nhub_err store_epoch_name(struct store *s, uint16_t epoch_no,
+                                        char out[EPOCH_LEN + 1]);
+
+#endif
