@@ -8,12 +8,13 @@
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
     libzmq3-dev libwebsockets-dev libmicrohttpd-dev libjansson-dev libyaml-dev
-    libev-dev liblmdb-dev libcurl4-openssl-dev uthash-dev
+    libev-dev liblmdb-dev libncurses-dev libcurl4-openssl-dev uthash-dev
 )
 
 # What the finished programs load. libwebsockets finds its libev part at run time, so nothing pulls it in by itself.
 packages_run=(
-    libzmq5 libwebsockets17 libwebsockets-evlib-ev libmicrohttpd12 libjansson4 libyaml-0-2 libev4 liblmdb0 libcurl4
+    libzmq5 libwebsockets17 libwebsockets-evlib-ev libmicrohttpd12 libjansson4 libyaml-0-2 libev4 liblmdb0
+    libncursesw6 libcurl4
 )
 
 # What tests/run needs besides: unit tests, sanitizers, fuzzing, format, the clients of every door, a browser.
@@ -22,7 +23,7 @@ packages_test=(
     clang clang-format libclang-rt-14-dev llvm valgrind shellcheck
     python3 python3-zmq python3-pytest python3-websocket python3-yaml python3-jsonschema
     chromium chromium-driver python3-selenium
-    curl procps iproute2 systemd
+    curl procps iproute2 systemd tmux
 )
 
 # missing_packages LIST… prints the packages of these lists (build, run, test) that are not installed.

@@ -22,6 +22,7 @@ static const struct {
     {"health", cmd_health, "is it well? for probes"},
     {"status", cmd_status, "ports, counters, position"},
     {"stop", cmd_stop, "end the hub in an orderly way"},
+    {"top", cmd_top, "rates, losses and health in the terminal, live"},
     {"bench", cmd_bench, "measure rate, losses and latency"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

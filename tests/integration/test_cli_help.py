@@ -12,7 +12,7 @@ from support.daemons import BIN_DIR, SANITIZER_REPORT
 from support.waiting import seconds
 from support.zmq_clients import Dealer, event
 
-COMMANDS = ["pub", "sub", "history", "health", "status", "stop", "bench"]
+COMMANDS = ["pub", "sub", "history", "health", "status", "stop", "top", "bench"]
 
 
 def examples(text):
