@@ -231,6 +231,14 @@ static void run_action(struct requests *r, struct reading *reading)
     case ACTION_HEALTH:
     case ACTION_INFO:
     case ACTION_STATS:
+    case ACTION_GROUP_CREATE:
+    case ACTION_GROUP_DELETE:
+    case ACTION_GROUPS:
+    case ACTION_GROUP:
+    case ACTION_FETCH:
+    case ACTION_ACK:
+    case ACTION_NACK:
+    case ACTION_EXTEND:
     case ACTION_UNKNOWN:
         answer_figures(r, call);
         break;

@@ -9,9 +9,23 @@
 #include <string.h>
 
 static const char *const action_names[ACTION_UNKNOWN + 1] = {
-    [ACTION_HEALTH] = "health",   [ACTION_INFO] = "info",         [ACTION_TERMINATE] = "terminate",
-    [ACTION_PUBLISH] = "publish", [ACTION_POSITION] = "position", [ACTION_HISTORY] = "history",
-    [ACTION_COUNT] = "count",     [ACTION_STATS] = "stats",       [ACTION_UNKNOWN] = "unknown",
+    [ACTION_HEALTH] = "health",
+    [ACTION_INFO] = "info",
+    [ACTION_TERMINATE] = "terminate",
+    [ACTION_PUBLISH] = "publish",
+    [ACTION_POSITION] = "position",
+    [ACTION_HISTORY] = "history",
+    [ACTION_COUNT] = "count",
+    [ACTION_STATS] = "stats",
+    [ACTION_UNKNOWN] = "unknown",
+    [ACTION_GROUP_CREATE] = "group_create",
+    [ACTION_GROUP_DELETE] = "group_delete",
+    [ACTION_GROUPS] = "groups",
+    [ACTION_GROUP] = "group",
+    [ACTION_FETCH] = "fetch",
+    [ACTION_ACK] = "ack",
+    [ACTION_NACK] = "nack",
+    [ACTION_EXTEND] = "extend",
 };
 
 void stats_init(struct stats *s, int64_t now_us, int64_t now_ms)

@@ -10,6 +10,7 @@
 
 #include "base/settings.h"
 #include "wire/pattern.h"
+#include "wire/request_private.h"
 
 static const char *const message_names[] = {"REQ", "REQ_NO_REPLY", "RESPONSE", "NOTIF", "HB"};
 
@@ -53,13 +54,7 @@ nhub_err durability_parse(const char *text, int *out)
     return NHUB_EINVAL;
 }
 
-/* Where a request goes wrong; code may be NULL. */
-struct complaint {
-    struct request *request;
-    struct buf *text;
-};
-
-static nhub_err refuse(struct complaint *c, const char *code, const char *text)
+nhub_err request_refuse(struct complaint *c, const char *code, const char *text)
 {
     c->request->error_code = code;
     buf_reset(c->text);
@@ -67,8 +62,8 @@ static nhub_err refuse(struct complaint *c, const char *code, const char *text)
     return NHUB_EPROTO;
 }
 
-static nhub_err refuse_field(struct complaint *c, const char *code, const char *field,
-                             const char *text)
+nhub_err request_refuse_field(struct complaint *c, const char *code, const char *field,
+                              const char *text)
 {
     c->request->error_code = code;
     buf_reset(c->text);
@@ -76,29 +71,46 @@ static nhub_err refuse_field(struct complaint *c, const char *code, const char *
     return NHUB_EPROTO;
 }
 
-/* A member; one that is null counts as absent. */
-static json_t *member(const struct request *r, const char *name)
+nhub_err request_no_memory(struct complaint *c)
+{
+    NHUB_IGNORE(request_refuse(c, NULL, "out of memory")); /* the code is ENOMEM here */
+    return NHUB_ENOMEM;
+}
+
+json_t *request_member(const struct request *r, const char *name)
 {
     json_t *value = json_object_get(r->json, name);
 
     return json_is_null(value) ? NULL : value;
 }
 
-/* An optional integer of 0 or more; *out stays as it is without one. */
-static nhub_err read_u64(struct complaint *c, const char *name, uint64_t *out)
+nhub_err request_read_u64(struct complaint *c, const char *name, uint64_t *out)
 {
-    const json_t *value = member(c->request, name);
+    const json_t *value = request_member(c->request, name);
 
     if (!value) {
         return NHUB_OK;
     }
     if (!json_is_integer(value)) {
-        return refuse_field(c, "wrong_type", name, "must be an integer");
+        return request_refuse_field(c, "wrong_type", name, "must be an integer");
     }
     if (json_integer_value(value) < 0) {
-        return refuse_field(c, "bad_value", name, "must not be negative");
+        return request_refuse_field(c, "bad_value", name, "must not be negative");
     }
     *out = (uint64_t)json_integer_value(value);
+    return NHUB_OK;
+}
+
+nhub_err request_read_bool(struct complaint *c, const char *name, bool *out)
+{
+    const json_t *value = request_member(c->request, name);
+
+    if (value && !json_is_boolean(value)) {
+        return request_refuse_field(c, "wrong_type", name, "must be true or false");
+    }
+    if (value) {
+        *out = json_is_true(value);
+    }
     return NHUB_OK;
 }
 
@@ -107,48 +119,47 @@ static nhub_err read_u64(struct complaint *c, const char *name, uint64_t *out)
 static nhub_err read_publish(struct complaint *c)
 {
     struct request *r = c->request;
-    const json_t *durability = member(r, "durability");
-    const json_t *atomic = member(r, "atomic");
-    const json_t *acks = member(r, "acks");
+    const json_t *durability = request_member(r, "durability");
+    const json_t *acks = request_member(r, "acks");
 
     if (durability && !json_is_string(durability)) {
-        return refuse_field(c, "wrong_type", "durability", "must be a string");
+        return request_refuse_field(c, "wrong_type", "durability", "must be a string");
     }
     if (durability && durability_parse(json_string_value(durability), &r->durability) != NHUB_OK) {
-        return refuse_field(c, "bad_value", "durability",
-                            "must be \"memory\", \"journaled\" or \"synced\"");
+        return request_refuse_field(c, "bad_value", "durability",
+                                    "must be \"memory\", \"journaled\" or \"synced\"");
     }
-    if (atomic && !json_is_boolean(atomic)) {
-        return refuse_field(c, "wrong_type", "atomic", "must be true or false");
+    const nhub_err err = request_read_bool(c, "atomic", &r->atomic);
+
+    if (err != NHUB_OK) {
+        return err;
     }
-    r->atomic = !atomic || json_is_true(atomic);
     if (acks && !json_is_string(acks)) {
-        return refuse_field(c, "wrong_type", "acks", "must be a string");
+        return request_refuse_field(c, "wrong_type", "acks", "must be a string");
     }
     r->batched_acks = acks && strcmp(json_string_value(acks), "batched") == 0;
     if (acks && !r->batched_acks && strcmp(json_string_value(acks), "each") != 0) {
-        return refuse_field(c, "bad_value", "acks", "must be \"each\" or \"batched\"");
+        return request_refuse_field(c, "bad_value", "acks", "must be \"each\" or \"batched\"");
     }
     return NHUB_OK;
 }
 
-/* since: the texts of since_parse(), or a seq as an integer. */
-static nhub_err read_since(struct complaint *c)
+nhub_err request_read_since(struct complaint *c)
 {
     struct since *out = &c->request->since;
-    const json_t *since = member(c->request, "since");
+    const json_t *since = request_member(c->request, "since");
 
     if (json_is_integer(since)) {
         out->kind = SINCE_SEQ;
-        return read_u64(c, "since", &out->position.seq);
+        return request_read_u64(c, "since", &out->position.seq);
     }
     if (since && !json_is_string(since)) {
-        return refuse_field(c, "wrong_type", "since", "must be a string or an integer");
+        return request_refuse_field(c, "wrong_type", "since", "must be a string or an integer");
     }
     if (since && since_parse(json_string_value(since), json_string_length(since), out) != NHUB_OK) {
-        return refuse_field(c, "bad_value", "since",
-                            "must be a position, digits, an RFC 3339 time, \"earliest\" or "
-                            "\"latest\"");
+        return request_refuse_field(c, "bad_value", "since",
+                                    "must be a position, digits, an RFC 3339 time, \"earliest\" or "
+                                    "\"latest\"");
     }
     return NHUB_OK;
 }
@@ -160,35 +171,34 @@ static nhub_err read_pattern(struct complaint *c, const char *name, const json_t
     struct request_pattern *p = &r->patterns[r->pattern_count];
 
     if (!json_is_string(value)) {
-        return refuse_field(c, "wrong_type", name, "must be a string or an array of strings");
+        return request_refuse_field(c, "wrong_type", name,
+                                    "must be a string or an array of strings");
     }
     p->text = json_string_value(value);
     p->len = json_string_length(value);
     if (is_pattern && pattern_check(p->text, p->len) != NHUB_OK) {
-        return refuse_field(c, "bad_value", name,
-                            "must have 1 to 255 bytes without control characters");
+        return request_refuse_field(c, "bad_value", name,
+                                    "must have 1 to 255 bytes without control characters");
     }
     r->pattern_count++;
     return NHUB_OK;
 }
 
-/* A string or an array of strings into r->patterns. */
-static nhub_err read_patterns(struct complaint *c, const char *name, bool is_pattern)
+nhub_err request_read_patterns(struct complaint *c, const char *name, bool is_pattern)
 {
     struct request *r = c->request;
-    const json_t *value = member(r, name);
+    const json_t *value = request_member(r, name);
     const size_t count = json_is_array(value) ? json_array_size(value) : value ? 1 : 0;
 
     if (count > REQUEST_PATTERNS_MAX) {
-        return refuse_field(c, "too_many_patterns", name, "has more than 1024 entries");
+        return request_refuse_field(c, "too_many_patterns", name, "has more than 1024 entries");
     }
     if (count == 0) {
         return NHUB_OK;
     }
     r->patterns = calloc(count, sizeof *r->patterns);
     if (!r->patterns) {
-        NHUB_IGNORE(refuse(c, NULL, "out of memory")); /* the code is ENOMEM here */
-        return NHUB_ENOMEM;
+        return request_no_memory(c);
     }
     for (size_t i = 0; i < count; i++) {
         const json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
@@ -203,15 +213,15 @@ static nhub_err read_patterns(struct complaint *c, const char *name, bool is_pat
 
 static nhub_err read_history(struct complaint *c)
 {
-    nhub_err err = read_since(c);
+    nhub_err err = request_read_since(c);
 
     if (err == NHUB_OK) {
-        err = read_u64(c, "limit", &c->request->limit);
+        err = request_read_u64(c, "limit", &c->request->limit);
     }
     if (c->request->limit > REQUEST_LIMIT_MAX) {
         c->request->limit = REQUEST_LIMIT_MAX;
     }
-    return err == NHUB_OK ? read_patterns(c, "event_type", true) : err;
+    return err == NHUB_OK ? request_read_patterns(c, "event_type", true) : err;
 }
 
 static nhub_err read_count(struct complaint *c)
@@ -221,28 +231,29 @@ static nhub_err read_count(struct complaint *c)
     nhub_err err = NHUB_OK;
 
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (!member(r, needed[i])) {
-            return refuse_field(c, "missing_field", needed[i], "is missing");
+        if (!request_member(r, needed[i])) {
+            return request_refuse_field(c, "missing_field", needed[i], "is missing");
         }
     }
-    const json_t *epoch = member(r, "epoch");
+    const json_t *epoch = request_member(r, "epoch");
 
     if (!json_is_string(epoch)) {
-        return refuse_field(c, "wrong_type", "epoch", "must be a string");
+        return request_refuse_field(c, "wrong_type", "epoch", "must be a string");
     }
     if (!epoch_valid(json_string_value(epoch), json_string_length(epoch))) {
-        return refuse_field(c, "bad_value", "epoch", "must be 8 of a-z 2-7, the first a letter");
+        return request_refuse_field(c, "bad_value", "epoch",
+                                    "must be 8 of a-z 2-7, the first a letter");
     }
     memcpy(r->from.epoch, json_string_value(epoch), EPOCH_LEN);
     memcpy(r->to.epoch, json_string_value(epoch), EPOCH_LEN);
-    err = read_u64(c, "from", &r->from.seq);
+    err = request_read_u64(c, "from", &r->from.seq);
     if (err == NHUB_OK) {
-        err = read_u64(c, "to", &r->to.seq);
+        err = request_read_u64(c, "to", &r->to.seq);
     }
     if (err == NHUB_OK && r->from.seq > r->to.seq) {
-        err = refuse_field(c, "bad_value", "from", "must not be greater than to");
+        err = request_refuse_field(c, "bad_value", "from", "must not be greater than to");
     }
-    return err == NHUB_OK ? read_patterns(c, "prefixes", false) : err;
+    return err == NHUB_OK ? request_read_patterns(c, "prefixes", false) : err;
 }
 
 static const struct action_row {
@@ -250,10 +261,22 @@ static const struct action_row {
     enum request_action action;
     nhub_err (*read)(struct complaint *c); /* NULL: no fields */
 } actions[] = {
-    {"health", ACTION_HEALTH, NULL},           {"info", ACTION_INFO, NULL},
-    {"terminate", ACTION_TERMINATE, NULL},     {"publish", ACTION_PUBLISH, read_publish},
-    {"position", ACTION_POSITION, read_since}, {"history", ACTION_HISTORY, read_history},
-    {"count", ACTION_COUNT, read_count},       {"stats", ACTION_STATS, NULL},
+    {"health", ACTION_HEALTH, NULL},
+    {"info", ACTION_INFO, NULL},
+    {"terminate", ACTION_TERMINATE, NULL},
+    {"publish", ACTION_PUBLISH, read_publish},
+    {"position", ACTION_POSITION, request_read_since},
+    {"history", ACTION_HISTORY, read_history},
+    {"count", ACTION_COUNT, read_count},
+    {"stats", ACTION_STATS, NULL},
+    {"group_create", ACTION_GROUP_CREATE, request_read_group_create},
+    {"group_delete", ACTION_GROUP_DELETE, request_read_group_name},
+    {"groups", ACTION_GROUPS, NULL},
+    {"group", ACTION_GROUP, request_read_group_name},
+    {"fetch", ACTION_FETCH, request_read_fetch},
+    {"ack", ACTION_ACK, request_read_ack},
+    {"nack", ACTION_NACK, request_read_nack},
+    {"extend", ACTION_EXTEND, request_read_extend},
 };
 
 /* ---- the envelope ---- */
@@ -263,7 +286,8 @@ static nhub_err read_request_id(struct complaint *c)
     json_t *id = json_object_get(c->request->json, "request_id");
 
     if (id && json_dumpb(id, NULL, 0, JSON_ENCODE_ANY | JSON_COMPACT) > REQUEST_ID_MAX) {
-        return refuse_field(c, "bad_value", "request_id", "is longer than 256 bytes of JSON");
+        return request_refuse_field(c, "bad_value", "request_id",
+                                    "is longer than 256 bytes of JSON");
     }
     c->request->request_id = id;
     return NHUB_OK;
@@ -300,8 +324,7 @@ static nhub_err name_strange_action(struct complaint *c, const json_t *action)
 
     free(text);
     if (!name || json_object_set_new(r->json, "action", name) != 0) {
-        NHUB_IGNORE(refuse(c, NULL, "out of memory")); /* the code is ENOMEM here */
-        return NHUB_ENOMEM;
+        return request_no_memory(c);
     }
     r->action_name = json_string_value(name);
     return NHUB_OK;
@@ -313,7 +336,7 @@ static nhub_err read_action(struct complaint *c)
     const json_t *action = json_object_get(r->json, "action");
 
     if (is_nothing(action)) {
-        return refuse(c, NULL, "Missing required field: action");
+        return request_refuse(c, NULL, "Missing required field: action");
     }
     if (!json_is_string(action)) {
         return name_strange_action(c, action);
@@ -339,17 +362,18 @@ nhub_err request_parse(const char *text, size_t len, struct request *out, struct
                             .durability = DURABILITY_DEFAULT,
                             .atomic = true};
     if (len > REQUEST_TEXT_MAX) {
-        return refuse(&c, "too_big", "Request is larger than 1 MiB");
+        return request_refuse(&c, "too_big", "Request is larger than 1 MiB");
     }
     out->json = json_loadb(text, len, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     if (!out->json) {
         const bool no_memory = json_error_code(&error) == json_error_out_of_memory;
-        const nhub_err err = refuse(&c, NULL, no_memory ? "out of memory" : "Invalid JSON format");
+        const nhub_err err =
+            request_refuse(&c, NULL, no_memory ? "out of memory" : "Invalid JSON format");
 
         return no_memory ? NHUB_ENOMEM : err;
     }
     if (!json_is_object(out->json)) {
-        return refuse(&c, "not_an_object", "Request must be a JSON object");
+        return request_refuse(&c, "not_an_object", "Request must be a JSON object");
     }
     const nhub_err err = read_request_id(&c);
 
@@ -360,5 +384,17 @@ void request_free(struct request *r)
 {
     json_decref(r->json);
     free(r->patterns);
+    free(r->group.deliveries);
     *r = (struct request){.action = ACTION_UNKNOWN, .action_name = ""};
+}
+
+void request_keep_id(struct request *r)
+{
+    const enum request_action action = r->action;
+    json_t *id = json_incref(r->request_id);
+
+    request_free(r);
+    r->action = action;
+    r->json = id;
+    r->request_id = id;
 }

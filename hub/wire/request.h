@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "wire/position.h"
+#include "wire/request_group.h"
 
 /* jansson.h and json_scan.h name their kinds alike (JSON_STRING …): no file includes both. */
 typedef struct json_t json_t;
@@ -40,6 +41,14 @@ enum request_action {
     ACTION_HISTORY,
     ACTION_COUNT,
     ACTION_STATS,
+    ACTION_GROUP_CREATE,
+    ACTION_GROUP_DELETE,
+    ACTION_GROUPS,
+    ACTION_GROUP,
+    ACTION_FETCH,
+    ACTION_ACK,
+    ACTION_NACK,
+    ACTION_EXTEND,
     ACTION_UNKNOWN /* the name is in request.action_name */
 };
 
@@ -59,12 +68,13 @@ struct request {
     int durability;    /* enum durability; DURABILITY_DEFAULT when not given */
     bool atomic;       /* all or nothing (default true); false: each event for itself */
     bool batched_acks; /* "acks":"batched" */
-    /* history, count */
-    struct since since;               /* history: "since"; position with "since": resolve it */
+    /* history, count, group_create */
+    struct since since;               /* "since" of history, position and group_create */
     uint64_t limit;                   /* history: 0 = default */
     struct position from, to;         /* count: (from.seq, to.seq] in from.epoch */
-    struct request_pattern *patterns; /* history: patterns; count: prefixes; owned */
+    struct request_pattern *patterns; /* event_type; count: prefixes; owned */
     size_t pattern_count;
+    struct request_group group; /* the actions on consumer groups */
 };
 
 /* Reads the JSON frame of a request. On NHUB_EPROTO *error_text is the word-for-word answer of the
@@ -75,6 +85,8 @@ struct request {
 NHUB_MUST_USE nhub_err request_parse(const char *text, size_t len, struct request *out,
                                      struct buf *error_text);
 void request_free(struct request *r);
+/* Frees all but the request_id, for a request whose answer takes time. */
+void request_keep_id(struct request *r);
 
 /* Writers of requests, used by libnotifyhub and the gateway. request_id: a number that the answer
  * brings back. */

@@ -5,8 +5,9 @@
 #include "wire/request.h"
 
 #include "base/settings.h"
+#include "wire/request_private.h"
 
-static void open_request(struct buf *out, const char *action, uint64_t request_id)
+void request_open(struct buf *out, const char *action, uint64_t request_id)
 {
     buf_add_str(out, "{\"action\":");
     buf_add_json_cstr(out, action);
@@ -14,7 +15,7 @@ static void open_request(struct buf *out, const char *action, uint64_t request_i
     buf_add_u64(out, request_id);
 }
 
-static void add_strings(struct buf *out, const char *name, const char *const *items, size_t count)
+void request_add_strings(struct buf *out, const char *name, const char *const *items, size_t count)
 {
     if (count == 0) {
         return;
@@ -31,13 +32,13 @@ static void add_strings(struct buf *out, const char *name, const char *const *it
 
 void request_write_simple(struct buf *out, const char *action, uint64_t request_id)
 {
-    open_request(out, action, request_id);
+    request_open(out, action, request_id);
     buf_add_char(out, '}');
 }
 
 void request_write_publish(struct buf *out, uint64_t request_id, int durability, bool atomic)
 {
-    open_request(out, "publish", request_id);
+    request_open(out, "publish", request_id);
     if (durability != DURABILITY_DEFAULT) {
         buf_printf(out, ",\"durability\":\"%s\"", durability_name(durability));
     }
@@ -50,12 +51,12 @@ void request_write_publish(struct buf *out, uint64_t request_id, int durability,
 void request_write_history(struct buf *out, uint64_t request_id, const char *since_text,
                            const char *const *patterns, size_t count, uint64_t limit)
 {
-    open_request(out, "history", request_id);
+    request_open(out, "history", request_id);
     if (since_text) {
         buf_add_str(out, ",\"since\":");
         buf_add_json_cstr(out, since_text);
     }
-    add_strings(out, "event_type", patterns, count);
+    request_add_strings(out, "event_type", patterns, count);
     if (limit > 0) {
         buf_add_str(out, ",\"limit\":");
         buf_add_u64(out, limit);
@@ -66,11 +67,11 @@ void request_write_history(struct buf *out, uint64_t request_id, const char *sin
 void request_write_count(struct buf *out, uint64_t request_id, const struct position *from,
                          uint64_t to_seq, const char *const *prefixes, size_t count)
 {
-    open_request(out, "count", request_id);
+    request_open(out, "count", request_id);
     buf_printf(out, ",\"epoch\":\"%s\",\"from\":", from->epoch);
     buf_add_u64(out, from->seq);
     buf_add_str(out, ",\"to\":");
     buf_add_u64(out, to_seq);
-    add_strings(out, "prefixes", prefixes, count);
+    request_add_strings(out, "prefixes", prefixes, count);
     buf_add_char(out, '}');
 }

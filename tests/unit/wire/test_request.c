@@ -139,14 +139,18 @@ static void bad_requests_get_a_clear_error(void **state)
 
 static void actions_are_recognised(void **state)
 {
-    static const char *const names[] = {"health",   "info",    "terminate", "publish",
-                                        "position", "history", "count",     "stats"};
-    char text[128];
+    static const char *const names[] = {"health",       "info",         "terminate", "publish",
+                                        "position",     "history",      "count",     "stats",
+                                        "group_create", "group_delete", "groups",    "group",
+                                        "fetch",        "ack",          "nack",      "extend"};
+    char text[256];
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(text, sizeof text,
-                       "{\"action\":\"%s\",\"epoch\":\"abcdefgh\",\"from\":0,\"to\":0}", names[i]);
+                       "{\"action\":\"%s\",\"epoch\":\"abcdefgh\",\"from\":0,\"to\":0,"
+                       "\"group\":\"g\",\"member\":\"m\",\"deliveries\":[\"abcdefgh-1.1\"]}",
+                       names[i]);
         expect_good(f, text, (enum request_action)i);
         assert_string_equal(f->request.action_name, names[i]);
         assert_null(f->request.request_id);
@@ -364,6 +368,20 @@ static void message_types_go_there_and_back(void **state)
     assert_string_equal(message_type_name(MESSAGE_UNKNOWN), "UNKNOWN");
 }
 
+static void a_request_that_waits_keeps_its_id_only(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_good(f, "{\"action\":\"groups\",\"request_id\":{\"a\":[7]}}", ACTION_GROUPS);
+    request_keep_id(&f->request);
+    assert_int_equal(f->request.action, ACTION_GROUPS);
+    assert_int_equal(
+        json_integer_value(json_array_get(json_object_get(f->request.request_id, "a"), 0)), 7);
+    expect_good(f, "{\"action\":\"groups\"}", ACTION_GROUPS);
+    request_keep_id(&f->request);
+    assert_null(f->request.request_id);
+}
+
 static void durabilities_go_there_and_back(void **state)
 {
     int durability = 99;
@@ -436,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(count_reads_a_range, setup, teardown),
         cmocka_unit_test_setup_teardown(position_can_resolve_a_since, setup, teardown),
         cmocka_unit_test_setup_teardown(written_requests_are_read_as_meant, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_request_that_waits_keeps_its_id_only, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_allocation_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_allocation_of_jansson_is_told, setup, teardown),
         cmocka_unit_test(message_types_go_there_and_back),
