@@ -10,7 +10,7 @@
 
 #include "wire/request_private.h"
 
-bool group_name_valid(const char *name, size_t len)
+bool request_group_name_valid(const char *name, size_t len)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "0123456789_.-";
@@ -47,7 +47,7 @@ nhub_err request_read_group_name(struct complaint *c)
     if (!json_is_string(name)) {
         return request_refuse_field(c, "wrong_type", "group", "must be a string");
     }
-    if (!group_name_valid(json_string_value(name), json_string_length(name))) {
+    if (!request_group_name_valid(json_string_value(name), json_string_length(name))) {
         return request_refuse_field(c, "bad_group_name", "group",
                                     "must have 1 to 64 of A-Z a-z 0-9 _ . -");
     }

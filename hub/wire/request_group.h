@@ -41,7 +41,7 @@ struct request_group {
 };
 
 /* 1 to 64 of A-Za-z0-9_.- */
-bool group_name_valid(const char *name, size_t len);
+bool request_group_name_valid(const char *name, size_t len);
 
 /* What a group is made with. */
 struct group_options {

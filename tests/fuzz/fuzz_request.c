@@ -14,7 +14,7 @@ static void check_group(const struct request *r)
 
     EXPECT((g->name != NULL) == (r->action >= ACTION_GROUP_CREATE && r->action < ACTION_UNKNOWN &&
                                  r->action != ACTION_GROUPS));
-    EXPECT(!g->name || group_name_valid(g->name, strlen(g->name)));
+    EXPECT(!g->name || request_group_name_valid(g->name, strlen(g->name)));
     EXPECT((g->member != NULL) == (r->action == ACTION_FETCH));
     EXPECT(!g->member || (strlen(g->member) >= 1 && strlen(g->member) <= GROUP_MEMBER_MAX));
     EXPECT(g->visibility_ms <= GROUP_VISIBILITY_MAX_MS && g->delay_ms <= GROUP_DELAY_MAX_MS);

@@ -250,8 +250,8 @@ static void names_of_64_bytes_pass(void **state)
                       "\"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_."
                       "\"}",
                       ACTION_GROUP);
-    assert_true(group_name_valid("-", 1));
-    assert_false(group_name_valid("", 0));
+    assert_true(request_group_name_valid("-", 1));
+    assert_false(request_group_name_valid("", 0));
 }
 
 static void written_requests_are_read_as_meant(void **state)
