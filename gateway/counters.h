@@ -41,6 +41,7 @@ const char *gateway_door_name(enum gateway_door door); /* "http", "sse", "ws" */
     X(REJECT_HUB_UNAVAILABLE, "hub_unavailable")                                                   \
     X(REJECT_OUTCOME_UNKNOWN, "outcome_unknown")                                                   \
     X(REJECT_DURABILITY, "durability_unavailable")                                                 \
+    X(REJECT_DURABILITY_LOST, "durability_lost")                                                   \
     X(REJECT_OVERLOADED, "overloaded")                                                             \
     X(REJECT_DRAINING, "draining")                                                                 \
     X(REJECT_UNKNOWN_OP, "unknown_op")                                                             \

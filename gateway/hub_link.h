@@ -36,7 +36,9 @@ enum publish_outcome {
     PUBLISH_REFUSED,     /* by the hub: code, error, index, offset; nothing of it was numbered */
     PUBLISH_UNAVAILABLE, /* never sent: the hub is away or the gateway stops */
     PUBLISH_UNKNOWN,     /* sent, no answer in time: it may or may not have been numbered */
-    PUBLISH_OVERLOADED   /* too much is waiting already */
+    PUBLISH_OVERLOADED,  /* too much is waiting already */
+    PUBLISH_LOST /* numbered and sent to subscribers, but the hub's disk failed before it was kept
+                    as asked: first_seq, last_seq, epoch, error */
 };
 struct publish_event {
     const char *line; /* event_render() without a position */
@@ -48,7 +50,8 @@ struct publish_job {
     struct letter letter;
     struct publish_event *events; /* the lines' memory stays valid until done() */
     size_t count;
-    int durability;      /* enum durability wanted */
+    int durability;      /* enum durability asked for; the link settles it (gateway.durability,
+                            gateway.min_durability) */
     int64_t deadline_ms; /* clock_mono_ms(); 0 = gateway.ack_timeout_ms from now */
     void (*done)(struct publish_job *job); /* link's thread */
     void *context;
@@ -62,8 +65,12 @@ struct publish_job {
     char code[32]; /* REFUSED */
     char error[160];
     size_t index, offset;
+    char *results; /* ACCEPTED, LOST of several events: the hub's JSON array that names the
+                      duplicates; NULL without; the maker frees it */
+    size_t results_len;
     struct { /* the link's own, whatever the maker leaves in it */
         size_t bytes;
+        bool is_kept;  /* it waits for the hub's disk */
         bool was_sent; /* it went out at least once, in sent_epoch: no answer means unknown */
         char sent_epoch[EPOCH_LEN + 1];
     } link;
@@ -102,7 +109,10 @@ struct hub_link_status {
     uint64_t oldest_seq;
     int64_t answer_age_ms; /* -1 = never */
     uint64_t in_flight, waiting;
-    char durability[16];      /* what the hub gives at most: "memory" … */
+    char durability[16];      /* what a publish gets without asking: "memory" … */
+    char durability_max[16];  /* what can be asked for when the disk is well; "" = not told */
+    char journal[16];         /* "ready", "degraded", "off"; "" = not told */
+    char journal_why[96];     /* why it is degraded, for people */
     int64_t heartbeat_age_ms; /* since the link's loop last turned */
 };
 void hub_link_status(struct hub_link *link, struct hub_link_status *out); /* a consistent copy */

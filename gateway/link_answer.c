@@ -31,6 +31,8 @@ enum answer_key {
     KEY_VOIDS,
     KEY_NEXT,
     KEY_GAP,
+    KEY_DURABILITY_MAX,
+    KEY_JOURNAL,
     ANSWER_KEYS
 };
 
@@ -55,6 +57,8 @@ static const struct json_key answer_keys[ANSWER_KEYS] = {
     [KEY_VOIDS] = JSON_KEY("voids"),
     [KEY_NEXT] = JSON_KEY("next"),
     [KEY_GAP] = JSON_KEY("gap"),
+    [KEY_DURABILITY_MAX] = JSON_KEY("durability_max"),
+    [KEY_JOURNAL] = JSON_KEY("journal"),
 };
 
 static const struct json_scan_options strict = {0};
@@ -162,6 +166,22 @@ static void read_publish(const struct json_span *f, struct link_answer *out)
     }
 }
 
+static void read_journal(const struct json_span *f, struct link_journal *out)
+{
+    static const struct json_key keys[] = {JSON_KEY("state"), JSON_KEY("why")};
+    struct json_report report;
+    struct json_span member[2];
+
+    memset(out, 0, sizeof *out);
+    text_of(&f[KEY_DURABILITY_MAX], out->durability_max, sizeof out->durability_max);
+    if (f[KEY_JOURNAL].kind == JSON_OBJECT &&
+        json_scan_object(f[KEY_JOURNAL].p, f[KEY_JOURNAL].len, keys, 2, &strict, member, &report) ==
+            NHUB_OK) {
+        text_of(&member[0], out->state, sizeof out->state);
+        text_of(&member[1], out->why, sizeof out->why);
+    }
+}
+
 static void read_state(const struct json_span *f, struct link_answer *out)
 {
     out->protocol = number_of(&f[KEY_PROTOCOL]);
@@ -170,6 +190,7 @@ static void read_state(const struct json_span *f, struct link_answer *out)
     out->head.seq = number_of(&f[KEY_SEQ]);
     out->head.oldest = number_of(&f[KEY_OLDEST]);
     voids_of(&f[KEY_VOIDS], &out->head.voids);
+    read_journal(f, &out->journal);
 }
 
 static void read_page(const struct json_span *f, struct link_answer *out)

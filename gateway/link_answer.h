@@ -14,6 +14,13 @@
 #define LINK_CODE_MAX  32
 #define LINK_ERROR_MAX 160
 
+/* How the hub's journal is; all "" when the hub did not say. */
+struct link_journal {
+    char state[16];          /* "ready", "degraded", "off" */
+    char why[96];            /* for people; "" when there is nothing to say */
+    char durability_max[16]; /* what can be asked for when the disk is well */
+};
+
 struct link_answer {
     uint64_t request_id;
     bool success;
@@ -30,6 +37,7 @@ struct link_answer {
     bool has_dedup;
     uint64_t max_event_bytes; /* 0 = not named */
     struct link_head head;
+    struct link_journal journal;
     /* history */
     bool has_page;
     struct link_page page;

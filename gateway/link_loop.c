@@ -55,11 +55,13 @@ nhub_err link_loop_init(struct link_loop *l)
         .max_held_bytes = (size_t)settings->gateway.cache_bytes,
         .wait_ms = (int64_t)settings->gateway.refill_wait_ms,
         .counters = l->counters};
-    const struct link_publish_options publish = {.window = (size_t)settings->gateway.publish_window,
-                                                 .max_waiting_jobs = MAX_WAITING_JOBS,
-                                                 .max_waiting_bytes = MAX_WAITING_BYTES,
-                                                 .ack_timeout_ms =
-                                                     (int64_t)settings->gateway.ack_timeout_ms};
+    const struct link_publish_options publish = {
+        .window = (size_t)settings->gateway.publish_window,
+        .max_waiting_jobs = MAX_WAITING_JOBS,
+        .max_waiting_bytes = MAX_WAITING_BYTES,
+        .ack_timeout_ms = (int64_t)settings->gateway.ack_timeout_ms,
+        .default_durability = settings->gateway.durability,
+        .min_durability = settings->gateway.min_durability};
     nhub_err err = link_sequencer_create(&l->sequencer, &order);
 
     buf_init(&l->text);
@@ -179,10 +181,23 @@ static void read_events(struct link_loop *l)
     }
 }
 
+/* The hub's journal is told once for each change, not twice a second. */
+static void note_journal(struct link_loop *l, const struct link_journal *journal)
+{
+    if (strcmp(l->journal.state, journal->state) != 0 && strcmp(journal->state, "degraded") == 0) {
+        log_warn("hub_journal_degraded", log_str("why", journal->why));
+    } else if (strcmp(l->journal.state, "degraded") == 0 &&
+               strcmp(journal->state, "degraded") != 0) {
+        log_info("hub_journal_recovered", log_str("state", journal->state));
+    }
+    l->journal = *journal;
+}
+
 static void on_position(struct link_loop *l, const struct link_answer *answer)
 {
     struct link_publish_hub hub = {.has_dedup = answer->has_dedup,
-                                   .max_event_bytes = answer->max_event_bytes};
+                                   .max_event_bytes = answer->max_event_bytes,
+                                   .durability = answer->durability};
 
     l->unanswered_ms = 0;
     if (!answer->success || answer->protocol != REQUEST_PROTOCOL_VERSION) {
@@ -202,6 +217,7 @@ static void on_position(struct link_loop *l, const struct link_answer *answer)
     l->answer_ms = l->now_ms;
     l->head = answer->head;
     l->durability = answer->durability;
+    note_journal(l, &answer->journal);
     link_sequencer_head(l->sequencer, &l->head, l->now_ms);
     memcpy(hub.epoch, answer->head.epoch, sizeof hub.epoch);
     link_publish_up(l->publish, &hub);
@@ -515,6 +531,7 @@ static void report(struct link_loop *l)
             snprintf(r.durability, sizeof r.durability, "%s", durability_name(l->durability)) < 0);
     }
     link_status_write(l->status, &r);
+    r.journal = l->journal;
 }
 
 /* Jobs that came before the stop are in the mailboxes already, so one look at them is enough. */

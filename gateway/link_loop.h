@@ -41,6 +41,7 @@ struct link_loop {
     char refusal[96]; /* why the hub is not used although it answers, "" = it is */
     struct link_head head;
     int durability;
+    struct link_journal journal;
     struct log_limit bad_limit;
 };
 

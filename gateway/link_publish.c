@@ -1,16 +1,17 @@
 /*
- * link_publish: jobs wait in a list linked by their letters; a request in flight sits in a slot,
- * and its key is the slot's index with the request's running number above, so that a late answer
- * finds nobody.
+ * link_publish: jobs wait in a list for each lane, linked by their letters; a request in flight
+ * sits in a slot, and its key is the slot's index with the request's running number above, so that
+ * a late answer finds nobody.
  */
 #include "gateway/link_publish.h"
 
+#include "gateway/link_verdict.h"
+
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MERGE_EVENTS = 512, MERGE_BYTES = 1 << 20, SLOT_BITS = 16 };
+enum { MERGE_EVENTS = LINK_VERDICT_JOBS, MERGE_BYTES = 1 << 20, SLOT_BITS = 16 };
 
 /* A request in flight. jobs[i] is NULL once it was answered; its index still counts. */
 struct slot {
@@ -21,11 +22,15 @@ struct slot {
     int64_t deadline_ms; /* the earliest of its jobs */
     bool is_used;
     bool atomic;
+    bool is_kept; /* of the kept lane */
 };
 
 struct job_list {
     struct publish_job *first, *last;
+    size_t count;
 };
+
+enum lane { LANE_QUICK, LANE_KEPT, LANES };
 
 struct link_publish {
     struct link_publish_options options;
@@ -33,10 +38,12 @@ struct link_publish {
     bool is_up;
     struct slot *slots; /* window of them */
     size_t in_flight;
+    size_t kept_in_flight; /* of these, requests of the kept lane */
     size_t slot_hint;
     uint64_t last_number;
-    struct job_list waiting;
-    size_t waiting_jobs, waiting_bytes;
+    struct job_list waiting[LANES];
+    enum lane turn; /* the lane that is looked at first */
+    size_t waiting_bytes;
     int64_t waiting_deadline_ms;
 };
 
@@ -75,28 +82,31 @@ static void append(struct job_list *list, struct publish_job *job)
         list->first = job;
     }
     list->last = job;
+    list->count++;
 }
 
-static void finish(struct publish_job *job, enum publish_outcome outcome)
+static struct publish_job *take_first(struct job_list *list)
 {
-    job->outcome = outcome;
-    job->done(job);
+    struct publish_job *job = list->first;
+
+    list->first = next_of(job);
+    if (!list->first) {
+        list->last = NULL;
+    }
+    list->count--;
+    job->letter.next = NULL;
+    return job;
 }
 
-static void refuse(struct publish_job *job, const char *code, const char *error, uint64_t index,
-                   uint64_t offset)
+static size_t waiting_jobs(const struct link_publish *p)
 {
-    NHUB_IGNORE(snprintf(job->code, sizeof job->code, "%s", code) < 0);
-    NHUB_IGNORE(snprintf(job->error, sizeof job->error, "%s", error) < 0);
-    job->index = (size_t)index;
-    job->offset = (size_t)offset;
-    finish(job, PUBLISH_REFUSED);
+    return p->waiting[LANE_QUICK].count + p->waiting[LANE_KEPT].count;
 }
 
 /* No answer will come: whether that leaves a doubt depends on whether it ever went out. */
 static void finish_unanswered(struct publish_job *job)
 {
-    finish(job, job->link.was_sent ? PUBLISH_UNKNOWN : PUBLISH_UNAVAILABLE);
+    link_verdict_finish(job, job->link.was_sent ? PUBLISH_UNKNOWN : PUBLISH_UNAVAILABLE);
 }
 
 static bool all_have_ids(const struct publish_job *job)
@@ -109,28 +119,64 @@ static bool all_have_ids(const struct publish_job *job)
     return true;
 }
 
+static enum lane lane_of(const struct publish_job *job)
+{
+    return job->link.is_kept ? LANE_KEPT : LANE_QUICK;
+}
+
 static void wait_in(struct link_publish *p, struct publish_job *job)
 {
-    append(&p->waiting, job);
-    p->waiting_jobs++;
+    append(&p->waiting[lane_of(job)], job);
     p->waiting_bytes += job->link.bytes;
     if (job->deadline_ms < p->waiting_deadline_ms) {
         p->waiting_deadline_ms = job->deadline_ms;
     }
 }
 
-static struct publish_job *wait_out(struct link_publish *p)
+static struct publish_job *wait_out(struct link_publish *p, enum lane lane)
 {
-    struct publish_job *job = p->waiting.first;
+    struct publish_job *job = take_first(&p->waiting[lane]);
 
-    p->waiting.first = next_of(job);
-    if (!p->waiting.first) {
-        p->waiting.last = NULL;
-    }
-    job->letter.next = NULL;
-    p->waiting_jobs--;
     p->waiting_bytes -= job->link.bytes;
     return job;
+}
+
+/* Goes once through all that wait: those for which keep() says no are its business, the others wait
+ * on in the same order. */
+static void sift(struct link_publish *p, bool (*keep)(void *context, struct publish_job *job),
+                 void *context)
+{
+    p->waiting_deadline_ms = INT64_MAX;
+    for (int lane = 0; lane < LANES; lane++) {
+        for (size_t left = p->waiting[lane].count; left > 0; left--) {
+            struct publish_job *job = wait_out(p, (enum lane)lane);
+
+            if (keep(context, job)) {
+                wait_in(p, job);
+            }
+        }
+    }
+}
+
+/* What the job is to get: its own word, else the operator's, not below the operator's minimum. */
+static int settle_durability(const struct link_publish *p, int asked)
+{
+    const int minimum = p->options.min_durability;
+    const int wanted = asked != DURABILITY_DEFAULT ? asked : p->options.default_durability;
+
+    if (wanted != DURABILITY_DEFAULT) {
+        return wanted < minimum ? minimum : wanted;
+    }
+    /* The journal's default may be enough already; if not, the hub says no to the minimum. */
+    return minimum > DURABILITY_MEMORY && p->hub.durability < minimum ? minimum : wanted;
+}
+
+/* DURABILITY_DEFAULT waits for whatever the hub's mode is. */
+static bool waits_for_disk(const struct link_publish *p, int durability)
+{
+    const int given = durability != DURABILITY_DEFAULT ? durability : p->hub.durability;
+
+    return given > DURABILITY_MEMORY;
 }
 
 /* The first event that the hub would not take in any case; count when there is none. */
@@ -157,22 +203,24 @@ void link_publish_add(struct link_publish *p, struct publish_job *job, int64_t n
         job->deadline_ms = now_ms + p->options.ack_timeout_ms;
     }
     if (!p->is_up) {
-        finish(job, PUBLISH_UNAVAILABLE);
+        link_verdict_finish(job, PUBLISH_UNAVAILABLE);
         return;
     }
     if (job->count == 0) {
-        refuse(job, "no_events", "there is no event", 0, 0);
+        link_verdict_refuse(job, "no_events", "there is no event", 0, 0);
         return;
     }
     too_big = first_too_big(p, job);
     if (too_big < job->count) {
-        refuse(job, "too_big", "the event is larger than the hub takes", too_big, 0);
+        link_verdict_refuse(job, "too_big", "the event is larger than the hub takes", too_big, 0);
         return;
     }
-    if (p->waiting_jobs >= p->options.max_waiting_jobs ||
+    job->durability = settle_durability(p, job->durability);
+    job->link.is_kept = waits_for_disk(p, job->durability);
+    if (waiting_jobs(p) >= p->options.max_waiting_jobs ||
         job->link.bytes > p->options.max_waiting_bytes ||
         p->waiting_bytes > p->options.max_waiting_bytes - job->link.bytes) {
-        finish(job, PUBLISH_OVERLOADED);
+        link_verdict_finish(job, PUBLISH_OVERLOADED);
         return;
     }
     wait_in(p, job);
@@ -195,6 +243,12 @@ static struct slot *slot_of(const struct link_publish *p, uint64_t key)
     }
     slot = &p->slots[index];
     return slot->is_used && slot->number == key >> SLOT_BITS ? slot : NULL;
+}
+
+/* How many requests of the kept lane may be in flight: a quarter of the window is not for them. */
+static size_t kept_window(const struct link_publish *p)
+{
+    return p->options.window - p->options.window / 4;
 }
 
 static struct slot *free_slot(struct link_publish *p)
@@ -229,6 +283,7 @@ static void slot_release(struct link_publish *p, struct slot *slot)
     slot->is_used = false;
     slot->count = 0;
     p->in_flight--;
+    p->kept_in_flight -= slot->is_kept ? 1 : 0;
 }
 
 static void mark_sent(const struct link_publish *p, struct slot *slot, struct publish_job *job)
@@ -248,34 +303,55 @@ static bool can_join(const struct publish_job *job, const struct publish_job *fi
            bytes <= MERGE_BYTES - job->link.bytes;
 }
 
+static bool lane_is_open(const struct link_publish *p, enum lane lane)
+{
+    return p->waiting[lane].first && (lane == LANE_QUICK || p->kept_in_flight < kept_window(p));
+}
+
+/* The lanes take turns. */
+static bool pick_lane(struct link_publish *p, enum lane *out)
+{
+    const enum lane other = p->turn == LANE_QUICK ? LANE_KEPT : LANE_QUICK;
+
+    if (!p->is_up || (!lane_is_open(p, p->turn) && !lane_is_open(p, other))) {
+        return false;
+    }
+    *out = lane_is_open(p, p->turn) ? p->turn : other;
+    return true;
+}
+
 bool link_publish_next(struct link_publish *p, struct link_publish_request *out)
 {
-    struct slot *slot = p->is_up && p->waiting.first ? free_slot(p) : NULL;
-    struct publish_job *first = p->waiting.first;
+    enum lane lane = LANE_QUICK;
+    struct slot *slot = pick_lane(p, &lane) ? free_slot(p) : NULL;
+    struct publish_job *first = p->waiting[lane].first;
     size_t bytes = 0;
 
     if (!slot || !slot_push(slot, first)) {
         return false;
     }
-    wait_out(p);
+    wait_out(p, lane);
+    p->turn = lane == LANE_QUICK ? LANE_KEPT : LANE_QUICK;
     slot->deadline_ms = INT64_MAX;
     slot->atomic = first->count != 1;
+    slot->is_kept = lane == LANE_KEPT;
     mark_sent(p, slot, first);
     bytes = first->link.bytes;
-    while (!slot->atomic && can_join(p->waiting.first, first, slot->count, bytes) &&
-           slot_push(slot, p->waiting.first)) {
-        struct publish_job *job = wait_out(p);
+    while (!slot->atomic && can_join(p->waiting[lane].first, first, slot->count, bytes) &&
+           slot_push(slot, p->waiting[lane].first)) {
+        struct publish_job *job = wait_out(p, lane);
 
         bytes += job->link.bytes;
         mark_sent(p, slot, job);
     }
-    if (!p->waiting.first) {
+    if (waiting_jobs(p) == 0) {
         p->waiting_deadline_ms = INT64_MAX;
     }
     slot->number = ++p->last_number;
     slot->is_used = true;
     slot->open = slot->count;
     p->in_flight++;
+    p->kept_in_flight += slot->is_kept ? 1 : 0;
     out->key = key_of(p, slot);
     out->durability = first->durability;
     out->atomic = slot->atomic;
@@ -295,7 +371,7 @@ void link_publish_unsent(struct link_publish *p, uint64_t key)
     struct slot *slot = slot_of(p, key);
 
     for (size_t i = 0; slot && i < slot->count; i++) {
-        finish(slot->jobs[i], PUBLISH_UNAVAILABLE);
+        link_verdict_finish(slot->jobs[i], PUBLISH_UNAVAILABLE);
     }
     if (slot) {
         slot_release(p, slot);
@@ -304,96 +380,6 @@ void link_publish_unsent(struct link_publish *p, uint64_t key)
 
 /* ---- answers ---- */
 
-static void accept(struct publish_job *job, const struct link_answer *answer, uint64_t first_seq,
-                   uint64_t last_seq, uint64_t accepted)
-{
-    memcpy(job->epoch, answer->head.epoch, sizeof job->epoch);
-    job->durability_got = answer->durability;
-    job->first_seq = first_seq;
-    job->last_seq = last_seq;
-    job->accepted = accepted;
-    job->duplicates = job->count - accepted;
-    finish(job, PUBLISH_ACCEPTED);
-}
-
-/* The hub refused the whole request. */
-static void refuse_slot(struct slot *slot, const struct link_answer *answer)
-{
-    for (size_t i = 0; i < slot->count; i++) {
-        if (!slot->jobs[i]) {
-            continue;
-        }
-        /* Nothing was numbered, and a hub that stops will be back: that is "unavailable". */
-        if (strcmp(answer->code, "shutting_down") == 0) {
-            finish(slot->jobs[i], PUBLISH_UNAVAILABLE);
-        } else {
-            refuse(slot->jobs[i], answer->code[0] ? answer->code : "bad_request", answer->error,
-                   answer->index, answer->offset);
-        }
-    }
-}
-
-static void answer_atomic(struct slot *slot, const struct link_answer *answer)
-{
-    struct publish_job *job = slot->jobs[0];
-    struct link_result result;
-    uint64_t first_seq = answer->first_seq;
-    uint64_t last_seq = answer->last_seq;
-    size_t pos = 0;
-
-    if (!job) {
-        return;
-    }
-    /* Only repeats: their own numbers are the answer. */
-    while (!answer->has_seqs && link_answer_result(&answer->results, &pos, &result) == NHUB_OK) {
-        first_seq = first_seq == 0 ? result.seq : first_seq;
-        last_seq = result.seq;
-    }
-    accept(job, answer, first_seq, last_seq,
-           answer->count <= job->count ? answer->count : job->count);
-}
-
-/* Each event for itself: the hub names those that it did not simply number. The others have
- * first_seq, first_seq + 1, … in the order of the request; that of a job whose deadline is over
- * (NULL) counts as well. */
-static void answer_merged(struct slot *slot, const struct link_answer *answer)
-{
-    bool is_named[MERGE_EVENTS] = {false};
-    struct link_result result;
-    uint64_t seq = answer->first_seq;
-    size_t pos = 0;
-
-    while (link_answer_result(&answer->results, &pos, &result) == NHUB_OK) {
-        struct publish_job *job = NULL;
-
-        if (result.index >= slot->count || is_named[result.index]) {
-            continue;
-        }
-        is_named[result.index] = true;
-        job = slot->jobs[result.index];
-        slot->jobs[result.index] = NULL;
-        if (job && result.is_duplicate) {
-            accept(job, answer, result.seq, result.seq, 0);
-        } else if (job) {
-            refuse(job, result.code[0] ? result.code : "bad_request", result.error, 0,
-                   result.offset);
-        }
-    }
-    for (size_t i = 0; i < slot->count; i++) {
-        if (!is_named[i]) {
-            struct publish_job *job = slot->jobs[i];
-
-            /* An answer that counts fewer than it leaves unnamed contradicts itself. */
-            if (job && (!answer->has_seqs || seq > answer->last_seq)) {
-                finish(job, PUBLISH_UNKNOWN);
-            } else if (job) {
-                accept(job, answer, seq, seq, 1);
-            }
-            seq++;
-        }
-    }
-}
-
 void link_publish_answer(struct link_publish *p, uint64_t key, const struct link_answer *answer)
 {
     struct slot *slot = slot_of(p, key);
@@ -401,13 +387,7 @@ void link_publish_answer(struct link_publish *p, uint64_t key, const struct link
     if (!slot) {
         return;
     }
-    if (!answer->success) {
-        refuse_slot(slot, answer);
-    } else if (slot->atomic) {
-        answer_atomic(slot, answer);
-    } else {
-        answer_merged(slot, answer);
-    }
+    link_verdict_give(slot->jobs, slot->count, slot->atomic, answer);
     slot_release(p, slot);
 }
 
@@ -422,7 +402,7 @@ static void expire_slot(struct link_publish *p, struct slot *slot, int64_t now_m
         if (job && job->deadline_ms <= now_ms) {
             slot->jobs[i] = NULL;
             slot->open--;
-            finish(job, PUBLISH_UNKNOWN);
+            link_verdict_finish(job, PUBLISH_UNKNOWN);
         } else if (job && job->deadline_ms < slot->deadline_ms) {
             slot->deadline_ms = job->deadline_ms;
         }
@@ -430,6 +410,17 @@ static void expire_slot(struct link_publish *p, struct slot *slot, int64_t now_m
     if (slot->open == 0) {
         slot_release(p, slot);
     }
+}
+
+static bool is_in_time(void *context, struct publish_job *job)
+{
+    const int64_t *now_ms = context;
+
+    if (job->deadline_ms <= *now_ms) {
+        finish_unanswered(job);
+        return false;
+    }
+    return true;
 }
 
 void link_publish_expire(struct link_publish *p, int64_t now_ms)
@@ -440,19 +431,7 @@ void link_publish_expire(struct link_publish *p, int64_t now_ms)
         }
     }
     if (p->waiting_deadline_ms <= now_ms) {
-        size_t left = p->waiting_jobs;
-
-        /* Once round the list: what is not due goes to its end again, so order is kept. */
-        p->waiting_deadline_ms = INT64_MAX;
-        for (; left > 0; left--) {
-            struct publish_job *job = wait_out(p);
-
-            if (job->deadline_ms <= now_ms) {
-                finish_unanswered(job);
-            } else {
-                wait_in(p, job);
-            }
-        }
+        sift(p, is_in_time, &now_ms);
     }
 }
 
@@ -479,48 +458,53 @@ static void abandon(struct link_publish *p, struct slot *slot)
         if (job && p->hub.has_dedup && all_have_ids(job)) {
             wait_in(p, job);
         } else if (job) {
-            finish(job, PUBLISH_UNKNOWN);
+            link_verdict_finish(job, PUBLISH_UNKNOWN);
         }
     }
     slot_release(p, slot);
 }
 
+/* One that waits since an earlier loss waits on; the others never went out. */
+static bool was_sent_before(void *context, struct publish_job *job)
+{
+    (void)context;
+    if (!job->link.was_sent) {
+        link_verdict_finish(job, PUBLISH_UNAVAILABLE);
+    }
+    return job->link.was_sent;
+}
+
 void link_publish_lost(struct link_publish *p)
 {
-    size_t left = p->waiting_jobs;
-
     p->is_up = false;
-    for (; left > 0; left--) {
-        struct publish_job *job = wait_out(p);
-
-        if (job->link.was_sent) {
-            wait_in(p, job); /* it waits since an earlier loss */
-        } else {
-            finish(job, PUBLISH_UNAVAILABLE);
-        }
-    }
+    sift(p, was_sent_before, NULL);
     while (p->in_flight > 0) {
         abandon(p, oldest_slot(p));
     }
+}
+
+/* A job that went out to a hub that does not know its ids any more is in doubt for good. */
+static bool can_go_again(void *context, struct publish_job *job)
+{
+    const struct link_publish_hub *hub = context;
+
+    if (job->link.was_sent &&
+        (!hub->has_dedup || memcmp(job->link.sent_epoch, hub->epoch, EPOCH_LEN) != 0)) {
+        link_verdict_finish(job, PUBLISH_UNKNOWN);
+        return false;
+    }
+    return true;
 }
 
 void link_publish_up(struct link_publish *p, const struct link_publish_hub *hub)
 {
     const bool is_changed =
         !p->is_up || memcmp(p->hub.epoch, hub->epoch, EPOCH_LEN) != 0 || !hub->has_dedup;
-    size_t left = is_changed ? p->waiting_jobs : 0;
 
     p->hub = *hub;
     p->is_up = true;
-    for (; left > 0; left--) {
-        struct publish_job *job = wait_out(p);
-
-        if (job->link.was_sent &&
-            (!hub->has_dedup || memcmp(job->link.sent_epoch, hub->epoch, EPOCH_LEN) != 0)) {
-            finish(job, PUBLISH_UNKNOWN);
-        } else {
-            wait_in(p, job);
-        }
+    if (is_changed) {
+        sift(p, can_go_again, &p->hub);
     }
 }
 
@@ -543,7 +527,7 @@ size_t link_publish_in_flight(const struct link_publish *p)
 
 size_t link_publish_waiting(const struct link_publish *p)
 {
-    return p->waiting_jobs;
+    return waiting_jobs(p);
 }
 
 void link_publish_destroy(struct link_publish **p_p)
@@ -555,8 +539,10 @@ void link_publish_destroy(struct link_publish **p_p)
     }
     p->hub.has_dedup = false;
     link_publish_lost(p);
-    while (p->waiting.first) {
-        finish_unanswered(wait_out(p));
+    for (int lane = 0; lane < LANES; lane++) {
+        while (p->waiting[lane].first) {
+            finish_unanswered(wait_out(p, (enum lane)lane));
+        }
     }
     for (size_t i = 0; i < p->options.window; i++) {
         free(p->slots[i].jobs);

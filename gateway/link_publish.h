@@ -3,10 +3,17 @@
  * matched with their answers. Each job's done() is called exactly once, at its deadline at the
  * latest.
  *
- * One-event jobs that wait together go out in one request in which each event stands for itself
- * ("atomic":false); a job of several events is an atomic request of its own. Order is that of
- * link_publish_add(). At most `window` requests are in flight; what waits is bounded by jobs and
- * bytes (PUBLISH_OVERLOADED beyond). While the hub is away a publish is refused at once
+ * One-event jobs that wait together and want the same durability go out in one request in which
+ * each event stands for itself ("atomic":false); a job of several events is an atomic request of
+ * its own. At most `window` requests are in flight; what waits is bounded by jobs and bytes
+ * (PUBLISH_OVERLOADED beyond).
+ *
+ * There are two lanes: quick for jobs that are answered from the hub's memory, kept for those that
+ * wait for its disk. Order is that of link_publish_add() within a lane, and the kept lane leaves a
+ * part of the window free, so that a slow disk never holds up who did not ask for it.
+ *
+ * What a job asks for is settled here: nothing = gateway.durability, and less than
+ * gateway.min_durability is raised to it. While the hub is away a publish is refused at once
  * (PUBLISH_UNAVAILABLE). What was in flight when the connection broke is PUBLISH_UNKNOWN, unless
  * all its events have an id and the hub told that it recognises repeats: then it waits, within its
  * deadline, and is sent again if the hub comes back in the same epoch. (In a new epoch nobody knows
@@ -27,12 +34,14 @@ struct link_publish_options {
     size_t window;
     size_t max_waiting_jobs, max_waiting_bytes;
     int64_t ack_timeout_ms;
+    int default_durability, min_durability; /* gateway.durability, gateway.min_durability */
 };
 /* What the hub said of itself. */
 struct link_publish_hub {
     char epoch[EPOCH_LEN + 1];
     bool has_dedup;
     uint64_t max_event_bytes; /* 0 = not told */
+    int durability;           /* what a publish gets without asking; DEFAULT = not told */
 };
 
 NHUB_MUST_USE nhub_err link_publish_create(struct link_publish **out,

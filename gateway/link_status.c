@@ -80,6 +80,12 @@ void link_status_read(struct link_status *s, struct hub_link_status *out)
     out->in_flight = report.in_flight;
     out->waiting = report.waiting;
     memcpy(out->durability, report.durability, sizeof out->durability);
+    memcpy(out->durability_max, report.journal.durability_max, sizeof out->durability_max);
+    /* Of a hub that does not answer nothing is known. */
+    if (out->connected) {
+        memcpy(out->journal, report.journal.state, sizeof out->journal);
+        memcpy(out->journal_why, report.journal.why, sizeof out->journal_why);
+    }
     out->heartbeat_age_ms = now_ms - report.turn_ms;
     explain(s, &report, now_ms, out);
 }

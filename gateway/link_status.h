@@ -8,6 +8,7 @@
 #define GATEWAY_LINK_STATUS_H
 
 #include "gateway/hub_link.h"
+#include "gateway/link_answer.h"
 
 #include <pthread.h>
 
@@ -23,6 +24,7 @@ struct link_report {
     int64_t answer_ms; /* when the hub last answered, 0 = never */
     uint64_t in_flight, waiting;
     char durability[16];
+    struct link_journal journal;
     int64_t turn_ms;
 };
 

@@ -159,6 +159,9 @@ static void write_link(const struct hub_link_status *link, struct buf *out)
            link->connected ? 1 : 0);
     single(out, "notifyhub_link_caught_up", "gauge", "1 when the hub's events are all here",
            link->caught_up ? 1 : 0);
+    single(out, "notifyhub_hub_journal_degraded", "gauge",
+           "1 while the hub's disk takes nothing and events go out live only",
+           strcmp(link->journal, "degraded") == 0 ? 1 : 0);
     single(out, "notifyhub_link_seq", "gauge", "Last number known to be given out by the hub",
            (double)link->head.seq);
     single(out, "notifyhub_link_received_seq", "gauge", "Number of the last event received",

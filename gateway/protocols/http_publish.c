@@ -12,6 +12,7 @@
 #include "gateway/protocols/query.h"
 #include "wire/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,7 +24,7 @@ struct publish {
     struct publish_job job;
     struct body_events events;
     enum body_form form;
-    int durability; /* enum durability */
+    int durability; /* enum durability; DURABILITY_DEFAULT = the publisher did not say */
 };
 
 static void free_publish(void *state)
@@ -31,32 +32,11 @@ static void free_publish(void *state)
     struct publish *p = state;
 
     body_events_free(&p->events);
+    free(p->job.results);
     free(p);
 }
 
 /* ---- the head ---- */
-
-/* What the publisher wants, what the operator wants at least: the stronger word counts. */
-static int wanted_durability(struct gateway *g, int asked)
-{
-    const int minimum = g->settings->gateway.min_durability;
-    const int wanted = asked != DURABILITY_DEFAULT ? asked : g->settings->gateway.durability;
-    struct hub_link_status status;
-    int given = DURABILITY_MEMORY;
-
-    if (minimum <= DURABILITY_MEMORY) {
-        return wanted;
-    }
-    if (wanted != DURABILITY_DEFAULT) {
-        return wanted < minimum ? minimum : wanted;
-    }
-    /* The journal's default may already be enough; if it is not, the hub refuses the minimum. */
-    hub_link_status(g->link, &status);
-    if (durability_parse(status.durability, &given) != NHUB_OK) {
-        return minimum;
-    }
-    return given < minimum ? minimum : DURABILITY_DEFAULT;
-}
 
 static void read_query(struct http_request *r, struct publish *p)
 {
@@ -69,7 +49,7 @@ static void read_query(struct http_request *r, struct publish *p)
     if (err != NHUB_OK) {
         http_refuse(r, reason, "%s", detail);
     } else {
-        p->durability = wanted_durability(r->gateway, query.durability);
+        p->durability = query.durability;
     }
     query_free(&query);
 }
@@ -145,6 +125,10 @@ static void answer_batch(const struct publish *p, struct buf *out)
         buf_add_str(out, ",\"duplicates\":");
         buf_add_u64(out, job->duplicates);
     }
+    if (job->results) {
+        buf_add_str(out, ",\"results\":");
+        buf_add(out, job->results, job->results_len);
+    }
 }
 
 static void answer_accepted(struct http_request *r, struct publish *p)
@@ -194,6 +178,24 @@ static void answer_refused(struct http_request *r, const struct publish *p)
     http_refuse_problem(r, &problem);
 }
 
+static void answer_lost(struct http_request *r, const struct publish *p)
+{
+    const struct publish_job *job = &p->job;
+    char detail[420];
+
+    NHUB_IGNORE(
+        snprintf(detail, sizeof detail,
+                 "numbered and sent to subscribers, but the disk failed before it was kept "
+                 "as asked: it may be lost when the hub stops, and sending it again without "
+                 "an id would make a second one (%s)",
+                 job->error) < 0);
+    http_refuse_problem(r, &(struct problem){.reason = REJECT_DURABILITY_LOST,
+                                             .detail = detail,
+                                             .epoch = job->epoch,
+                                             .first_seq = job->first_seq,
+                                             .last_seq = job->last_seq});
+}
+
 static void resumed(struct http_request *r)
 {
     struct publish *p = r->state;
@@ -212,6 +214,9 @@ static void resumed(struct http_request *r)
         http_refuse(r, REJECT_OUTCOME_UNKNOWN,
                     "the event may or may not have been published; with an id or an "
                     "Idempotency-Key it can safely be sent again");
+        break;
+    case PUBLISH_LOST:
+        answer_lost(r, p);
         break;
     case PUBLISH_OVERLOADED:
         http_refuse(r, REJECT_OVERLOADED, "nothing was published: too many publishes wait already");

@@ -192,6 +192,11 @@ static void write_link(const struct http_figures *f, struct buf *out)
     number(out, "in_flight", link->in_flight);
     number(out, "waiting", link->waiting);
     text(out, "durability", link->durability);
+    text(out, "durability_max", link->durability_max);
+    open_object(out, "journal");
+    text(out, "state", link->journal);
+    text(out, "why", link->journal_why);
+    buf_add_char(out, '}');
     number(out, "losses_total", counter_get(&f->gateway->counters.link_losses_total));
     buf_add_char(out, '}');
 }

@@ -37,7 +37,9 @@ static const struct row {
     [REJECT_TOO_MANY_CONNECTIONS] = {503, 5, "Too many connections"},
     [REJECT_HUB_UNAVAILABLE] = {503, 1, "The hub is not available"},
     [REJECT_OUTCOME_UNKNOWN] = {503, 1, "The hub did not answer in time"},
-    [REJECT_DURABILITY] = {503, 0, "The hub cannot give the wanted durability"},
+    [REJECT_DURABILITY] = {503, 5, "The hub cannot give the wanted durability"},
+    /* No Retry-After: the event is out, and a repeat without an id would be a second one. */
+    [REJECT_DURABILITY_LOST] = {503, 0, "The event was sent, but could not be kept"},
     [REJECT_OVERLOADED] = {503, 1, "The gateway is overloaded"},
     [REJECT_DRAINING] = {503, 1, "The gateway is shutting down"},
     [REJECT_UNKNOWN_OP] = {400, 0, "Unknown operation"},
@@ -70,7 +72,7 @@ unsigned problem_retry_after_s(enum reject_reason reason)
     return row_of(reason)->retry_after_s;
 }
 
-static void add_number(struct buf *out, const char *key, size_t value)
+static void add_number(struct buf *out, const char *key, uint64_t value)
 {
     buf_add_str(out, key);
     buf_add_u64(out, value);
@@ -105,3 +107,9 @@ void problem_render(const struct problem *p, struct buf *out)
     }
     buf_add_str(out, "}\n");
 }
+    if (p->epoch) {
+        add_number(out, ",\"first_seq\":", p->first_seq);
+        add_number(out, ",\"last_seq\":", p->last_seq);
+        buf_add_str(out, ",\"epoch\":");
+        buf_add_json_cstr(out, p->epoch);
+    }

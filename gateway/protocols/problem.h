@@ -23,6 +23,8 @@ struct problem {
     const char *field; /* the member of the event that is wrong, or NULL */
     bool has_offset, has_index, has_line;
     size_t offset, index, line;
+    const char *epoch; /* of events that were numbered all the same; NULL = there are none */
+    uint64_t first_seq, last_seq;
 };
 
 unsigned problem_status(enum reject_reason reason);

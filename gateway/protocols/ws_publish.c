@@ -18,10 +18,12 @@ struct ws_publish {
     struct publish_job job; /* first: found from its letter */
     struct publish_event event;
     struct list link;
+    struct ws_env *env;
     struct ws_publishes *owner; /* NULL: nobody waits for the answer */
     struct ws_conn *conn;
     struct mailbox *box;
     char *line;
+    int asked; /* enum durability, as the client wrote it */
     char id[WS_OP_ID_MAX];
     size_t id_len;
     struct buf correlation; /* JSON text */
@@ -33,6 +35,7 @@ struct ws_publish {
 void ws_publishes_init(struct ws_publishes *p)
 {
     list_init(&p->list);
+    list_init(&p->held);
     p->count = 0;
 }
 
@@ -51,12 +54,20 @@ void ws_publishes_abandon(struct ws_publishes *publishes)
     while (!list_empty(&publishes->list)) {
         forget(list_entry(publishes->list.next, struct ws_publish, link));
     }
+    /* The client asked for these before it went: they go out all the same, without an answer. */
+    while (!list_empty(&publishes->held)) {
+        struct ws_publish *p = list_entry(publishes->held.next, struct ws_publish, link);
+
+        forget(p);
+        p->env->publish(p->env->link, &p->job);
+    }
 }
 
 static void publish_free(struct ws_publish *p)
 {
     forget(p);
     free(p->line);
+    free(p->job.results);
     buf_fini(&p->correlation);
     buf_fini(&p->ignored);
     free(p);
@@ -72,17 +83,6 @@ static void note_ignored(void *context, const struct json_span *name)
         }
         buf_add(&p->ignored, name->p, name->len);
     }
-}
-
-/* The publisher's word, or the default, but not below what the operator demands. */
-static int wanted_durability(const struct settings *s, int asked)
-{
-    const int wanted = asked != DURABILITY_DEFAULT ? asked : s->gateway.durability;
-
-    if (wanted == DURABILITY_DEFAULT) {
-        return s->gateway.min_durability > DURABILITY_MEMORY ? s->gateway.min_durability : wanted;
-    }
-    return wanted < s->gateway.min_durability ? s->gateway.min_durability : wanted;
 }
 
 /* The line as the hub gets it. Errors: NHUB_ENOMEM. */
@@ -148,6 +148,7 @@ static struct ws_publish *publish_create(struct ws_env *env, struct ws_conn *con
     list_init(&p->link);
     buf_init(&p->correlation);
     buf_init(&p->ignored);
+    p->env = env;
     p->box = env->published;
     p->conn = conn;
     if (op->id) {
@@ -156,9 +157,30 @@ static struct ws_publish *publish_create(struct ws_env *env, struct ws_conn *con
     }
     p->job.events = &p->event;
     p->job.count = 1;
-    p->job.durability = wanted_durability(env->settings, op->durability);
+    p->asked = op->durability;
+    p->job.durability = op->durability;
     p->job.done = done;
     return p;
+}
+
+static struct ws_publish *first_of(struct list *list)
+{
+    return list_empty(list) ? NULL : list_entry(list->next, struct ws_publish, link);
+}
+
+/* Publishes of different durability may overtake each other on their way to the hub. So that a
+ * connection's events keep their order, those of another durability wait until the ones before them
+ * are answered. */
+static void send_held(struct ws_publishes *publishes)
+{
+    for (struct ws_publish *p = first_of(&publishes->held); p; p = first_of(&publishes->held)) {
+        if (!list_empty(&publishes->list) && p->asked != publishes->asked) {
+            return;
+        }
+        publishes->asked = p->asked;
+        list_move(&publishes->list, &p->link);
+        p->env->publish(p->env->link, &p->job);
+    }
 }
 
 void ws_publish_start(struct ws_conn *conn, struct ws_env *env, struct ws_publishes *publishes,
@@ -190,9 +212,9 @@ void ws_publish_start(struct ws_conn *conn, struct ws_env *env, struct ws_publis
     }
     p->owner = publishes;
     publishes->count++;
-    list_append(&publishes->list, &p->link);
     env->publishes++;
-    env->publish(env->link, &p->job);
+    list_append(&publishes->held, &p->link);
+    send_held(publishes);
 }
 
 static void answer_accepted(const struct ws_publish *p)
@@ -236,6 +258,8 @@ static const char *outcome_code(const struct publish_job *job)
         return "hub_unavailable";
     case PUBLISH_OVERLOADED:
         return "overloaded";
+    case PUBLISH_LOST:
+        return "durability_lost";
     default:
         return "outcome_unknown";
     }
@@ -250,14 +274,38 @@ static const char *outcome_text(const struct publish_job *job)
         return "the hub cannot be reached; nothing was published";
     case PUBLISH_OVERLOADED:
         return "too many publishes are waiting; nothing was published";
+    case PUBLISH_LOST:
+        return "numbered and sent to subscribers, but the disk failed before it was kept as asked; "
+               "it may be lost when the hub stops";
     default:
         return "no answer from the hub in time; the event may or may not have been published";
     }
 }
 
+/* An error that names the number which the event has all the same. */
+static void answer_lost(const struct ws_publish *p)
+{
+    const struct publish_job *job = &p->job;
+    struct buf json;
+
+    buf_init(&json);
+    buf_add_str(&json, "{\"op\":\"error\"");
+    if (p->id_len > 0) {
+        buf_add_str(&json, ",\"id\":");
+        buf_add(&json, p->id, p->id_len);
+    }
+    buf_printf(&json, ",\"code\":\"%s\",\"detail\":", outcome_code(job));
+    buf_add_json_cstr(&json, outcome_text(job));
+    buf_add_str(&json, ",\"seq\":");
+    buf_add_u64(&json, job->first_seq);
+    buf_printf(&json, ",\"epoch\":\"%s\"}", job->epoch);
+    ws_conn_send_json(p->conn, &json);
+}
+
 void ws_publish_finish(struct ws_env *env, struct letter *letter, struct ws_conn **out_conn)
 {
     struct ws_publish *p = (struct ws_publish *)(void *)letter;
+    struct ws_publishes *publishes = p->owner;
     const struct publish_job *job = &p->job;
 
     env->publishes--;
@@ -270,8 +318,13 @@ void ws_publish_finish(struct ws_env *env, struct letter *letter, struct ws_conn
     }
     if (p->conn && job->outcome == PUBLISH_ACCEPTED) {
         answer_accepted(p);
+    } else if (p->conn && job->outcome == PUBLISH_LOST) {
+        answer_lost(p);
     } else if (p->conn) {
         ws_conn_send_error(p->conn, p->id, p->id_len, outcome_code(job), outcome_text(job));
     }
     publish_free(p);
+    if (publishes) {
+        send_held(publishes);
+    }
 }

@@ -12,10 +12,11 @@
 #include "gateway/protocols/ws_conn.h"
 #include "gateway/protocols/ws_op.h"
 
-/* The publishes of one connection that are under way. */
+/* The publishes of one connection: under way, and held until those before them are answered. */
 struct ws_publishes {
-    struct list list;
-    size_t count;
+    struct list list, held;
+    size_t count; /* of both */
+    int asked;    /* enum durability, of those under way */
 };
 void ws_publishes_init(struct ws_publishes *p);
 void ws_publishes_abandon(struct ws_publishes *p); /* the connection goes; answers go nowhere */

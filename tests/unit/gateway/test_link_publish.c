@@ -62,6 +62,7 @@ static int teardown(void **state)
     link_publish_destroy(&f->p);
     for (size_t i = 0; i < JOBS; i++) {
         assert_int_equal(f->answered[i], f->jobs[i].done != NULL);
+        free(f->jobs[i].results);
     }
     free(f);
     return 0;
