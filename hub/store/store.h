@@ -1,27 +1,28 @@
 /*
  * store: the events on disk: one LMDB environment in one folder, and the only room that knows LMDB.
  *
- *     <folder>/events.mdb       the environment (MDB_NOSUBDIR); lock file beside it
- *     <folder>/hub.lock         flock()ed by the hub that owns the folder; says pid and host
- *     <folder>/reserve          zero-filled; given up when the disk is full, so that trimming can
- * run
+ *     <folder>/events.mdb       the environment (MDB_NOSUBDIR), its lock file beside it
+ *     <folder>/hub.lock         flock()ed by the hub that owns the folder; says its pid and host
+ *     <folder>/reserve          disk space that is given up when the disk is full, for trimming
  *
- * Tables (all integers little-endian, STORE_FORMAT says which layout):
- *     meta      text -> value: format, created, epoch, epoch_no, reserved_to, clean, last_seq,
- * id_seed … events    key (see below) -> record: CRC-32C, flags, type length, arrival, type, line
- *     ids       key -> id hash (16 bytes), content hash (8 bytes), arrival; only of events with an
- * id voids     key of the first number -> last number, reason, when notes     bytes -> bytes, for
- * consumer groups
+ * Tables; STORE_FORMAT says which layout (store_record.h):
+ *     meta      text -> value: format, created, state (epoch, reservation, …), totals, id_seed,
+ *               and epoch.<no> with the name of each epoch
+ *     events    key -> record: CRC-32C, flags, type length, arrival, type, line
+ *     ids       key -> hash of the id, hash of the content, arrival; only of events with an id
+ *     voids     key of the first number -> last number, reason, when
+ *     notes     bytes -> bytes, for consumer groups
  *
  * A key is epoch_no << 48 | seq as MDB_INTEGERKEY, so that numbers of a new epoch stand behind all
- * of the old one and appending stays appending.
+ * of the old one and appending stays appending. All values carry a checksum, since LMDB has none.
  *
  * Writing is one transaction at a time: store_begin … store_commit. A commit that fails leaves the
  * store as it was before begin. After a failed sync the environment is not to be trusted any more:
  * store_reopen() reads what the disk has.
  *
  * Threads: one thread writes; any number of others may read at the same time (each store_read is a
- * short read transaction of its own). Everything else belongs to the writer.
+ * short read transaction of its own). Everything else belongs to the writer. A process opens a
+ * folder once at a time: the locks that LMDB keeps on its lock file belong to the process.
  */
 #ifndef NHUB_STORE_STORE_H
 #define NHUB_STORE_STORE_H
@@ -68,7 +69,10 @@ struct store_figures {
     uint64_t oldest, newest;      /* of the current epoch; 0 when it has no record */
     int64_t oldest_us, newest_us; /* arrival times; 0 when there is none */
     uint64_t other_epochs;        /* records of earlier epochs */
-    uint64_t file_bytes, map_bytes, used_bytes; /* pages in use × page size */
+    int64_t trimmed_us;           /* arrival of the youngest record ever trimmed; 0 = none */
+    uint64_t file_bytes;          /* what events.mdb takes on the disk */
+    uint64_t map_bytes;           /* what it can grow to */
+    uint64_t used_bytes;          /* of pages in use */
 };
 
 struct store_record {
@@ -102,7 +106,7 @@ NHUB_MUST_USE nhub_err store_reopen(struct store *s, struct buf *error);
 
 /* As of the last commit. */
 void store_get_meta(const struct store *s, struct store_meta *out);
-void store_figures(const struct store *s, struct store_figures *out);
+void store_figures(struct store *s, struct store_figures *out);
 
 /* ---- writing ---- */
 
