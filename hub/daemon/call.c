@@ -7,12 +7,38 @@
 
 #include <string.h>
 
-static void send_answer(struct call *c, const struct buf *answer, struct reply_frames **frames_p)
+static void send_answer(struct call *c, const char *json, size_t len,
+                        struct reply_frames **frames_p)
 {
-    if (c->request.action == ACTION_PUBLISH && c->request.batched_acks) {
-        replies_add_batched(c->replies, &c->identity, answer->data, answer->len);
+    const bool is_batched = c->request.action == ACTION_PUBLISH && c->request.batched_acks;
+
+    if (c->ticket) {
+        order_answer(c->order, &c->ticket, json, len, is_batched, frames_p);
+    } else if (is_batched) {
+        replies_add_batched(c->replies, &c->identity, json, len);
     } else {
-        replies_send(c->replies, &c->identity, answer->data, answer->len, frames_p);
+        replies_send(c->replies, &c->identity, json, len, frames_p);
+    }
+}
+
+static void take_ticket(struct call *c)
+{
+    if (order_take(c->order, &c->identity, &c->ticket) != NHUB_OK) {
+        /* Out of turn would be taken for the answer to another request. */
+        c->stats->answers_dropped++;
+        c->wants_answer = false;
+    }
+}
+
+static bool needs_order(const struct call *c)
+{
+    return c->order && c->wants_answer && !c->request.request_id && !c->ticket;
+}
+
+void call_begin(struct call *c)
+{
+    if (needs_order(c) && order_has(c->order, &c->identity)) {
+        take_ticket(c);
     }
 }
 
@@ -24,9 +50,9 @@ void call_answer(struct call *c, struct buf *answer, struct reply_frames **frame
     if (!c->wants_answer) {
         c->stats->no_reply++;
     } else if (answer->failed) {
-        replies_send(c->replies, &c->identity, no_memory, sizeof no_memory - 1, NULL);
+        send_answer(c, no_memory, sizeof no_memory - 1, NULL);
     } else {
-        send_answer(c, answer, frames_p);
+        send_answer(c, answer->data, answer->len, frames_p);
     }
     if (frames_p) {
         reply_frames_destroy(frames_p);
@@ -47,7 +73,11 @@ void call_refuse(struct call *c, const char *error, const char *code)
 
 void call_move(struct call *to, struct call *from)
 {
+    if (needs_order(from)) {
+        take_ticket(from);
+    }
     *to = *from;
+    from->ticket = NULL;
     /* Frames are the library's: they move by its own means. Sharing cannot fail for a frame that is
      * initialised. */
     zframe_init(&to->identity);
@@ -57,6 +87,9 @@ void call_move(struct call *to, struct call *from)
 
 void call_fini(struct call *c)
 {
+    if (c->ticket) {
+        order_drop(c->order, &c->ticket);
+    }
     request_free(&c->request);
     zframe_close(&c->identity);
 }

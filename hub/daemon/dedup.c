@@ -32,7 +32,8 @@ struct dedup {
     int64_t window_ms;
 };
 
-nhub_err dedup_create(struct dedup **out, uint64_t max_ids, uint64_t window_ms)
+nhub_err dedup_create(struct dedup **out, uint64_t max_ids, uint64_t window_ms,
+                      const struct hash_key *secret)
 {
     struct dedup *d = NULL;
     uint64_t slots = 16;
@@ -47,7 +48,7 @@ nhub_err dedup_create(struct dedup **out, uint64_t max_ids, uint64_t window_ms)
     if (!d) {
         return NHUB_ENOMEM;
     }
-    hash_key_random(&d->secret);
+    d->secret = *secret;
     d->queue_cap = max_ids;
     d->mask = slots - 1;
     d->window_ms = (int64_t)window_ms;
@@ -164,6 +165,13 @@ enum dedup_verdict dedup_check(struct dedup *d, const struct hash128 *key, uint6
     d->count++;
     *out_seq = seq;
     return DEDUP_NEW;
+}
+
+void dedup_clear(struct dedup *d)
+{
+    while (d->count > 0) {
+        drop_oldest(d);
+    }
 }
 
 void dedup_undo(struct dedup *d, uint64_t count)

@@ -27,9 +27,10 @@ enum dedup_verdict {
     DEDUP_CONFLICT   /* same key, other content */
 };
 
-/* Keys for max_ids ids over window_ms milliseconds. Errors: NHUB_EINVAL max_ids or window_ms is 0
- * or max_ids over 2^30; NHUB_ENOMEM. */
-NHUB_MUST_USE nhub_err dedup_create(struct dedup **out, uint64_t max_ids, uint64_t window_ms);
+/* Keys for max_ids ids over window_ms milliseconds, hashed with *secret. Errors: NHUB_EINVAL
+ * max_ids or window_ms is 0 or max_ids over 2^30; NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err dedup_create(struct dedup **out, uint64_t max_ids, uint64_t window_ms,
+                                    const struct hash_key *secret);
 void dedup_destroy(struct dedup **d_p);
 
 /* The key of an id, and the fingerprint of what it stands for. */
@@ -41,6 +42,8 @@ uint64_t dedup_content(const struct dedup *d, const void *type, size_t type_len,
 /* Looks the key up, and adds it with seq when it is new. *out_seq: the number that the key has. */
 enum dedup_verdict dedup_check(struct dedup *d, const struct hash128 *key, uint64_t content,
                                uint64_t seq, int64_t now_ms, uint64_t *out_seq);
+/* Forgets all keys. */
+void dedup_clear(struct dedup *d);
 /* Takes the last `count` additions back. */
 void dedup_undo(struct dedup *d, uint64_t count);
 

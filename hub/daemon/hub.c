@@ -326,6 +326,7 @@ static void read_sockets(struct hub *h, int *out_timeout_ms)
 {
     bool has_more = publisher_read(h->publisher, TURN_BUDGET);
 
+    requests_begin_turn(h->requests);
     has_more = requests_read(h->requests, TURN_BUDGET) || has_more;
     has_more = read_events(h, TURN_BUDGET) || has_more;
     journal_commit(h->journal);

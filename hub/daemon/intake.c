@@ -15,10 +15,61 @@
 
 struct intake {
     struct intake_parts parts;
-    struct dedup *dedup; /* NULL = off */
+    struct dedup *dedup;       /* NULL = off */
+    char epoch[EPOCH_LEN + 1]; /* of the numbers that ids have */
     struct log_limit refused_limit;
     struct log_limit unnumbered_limit;
 };
+
+/* Ids of before, newest first. */
+struct known_ids {
+    struct buf ids; /* struct journal_id each */
+};
+
+static void note_id(void *context, const struct journal_id *id)
+{
+    struct known_ids *known = context;
+
+    buf_add(&known->ids, id, sizeof *id);
+}
+
+/* Takes over the ids that the journal remembers; their age goes by the wall clock, because no other
+ * clock survives a restart. */
+static nhub_err load_ids(struct intake *in, uint64_t max_ids, uint64_t window_ms)
+{
+    const int64_t now_us = clock_wall_us();
+    const int64_t now_ms = clock_mono_ms();
+    struct known_ids known;
+    nhub_err err;
+
+    buf_init(&known.ids);
+    err = journal_each_id(in->parts.journal, max_ids, now_us - (int64_t)window_ms * 1000, note_id,
+                          &known);
+    if (!err && known.ids.failed) {
+        err = NHUB_ENOMEM;
+    }
+    for (size_t i = known.ids.len / sizeof(struct journal_id); !err && i > 0; i--) {
+        const struct journal_id *id =
+            (const struct journal_id *)(const void *)known.ids.data + (i - 1);
+        const int64_t age_ms = id->arrival_us < now_us ? (now_us - id->arrival_us) / 1000 : 0;
+        uint64_t seq;
+
+        (void)dedup_check(in->dedup, &id->key, id->content, id->seq, now_ms - age_ms, &seq);
+    }
+    buf_fini(&known.ids);
+    return err;
+}
+
+static nhub_err create_dedup(struct intake *in, uint64_t ids, uint64_t window_ms)
+{
+    struct hash_key secret;
+    nhub_err err;
+
+    memcpy(&secret, in->parts.journal->id_seed, sizeof secret);
+    memcpy(in->epoch, in->parts.journal->epoch, sizeof in->epoch);
+    err = dedup_create(&in->dedup, ids, window_ms, &secret);
+    return err ? err : load_ids(in, ids, window_ms);
+}
 
 nhub_err intake_create(struct intake **out, const struct intake_parts *parts)
 {
@@ -34,7 +85,7 @@ nhub_err intake_create(struct intake **out, const struct intake_parts *parts)
     in->refused_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
     in->unnumbered_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
     if (ids > 0 && window_ms > 0) {
-        err = dedup_create(&in->dedup, ids, window_ms);
+        err = create_dedup(in, ids, window_ms);
     }
     if (err) {
         intake_destroy(&in);
@@ -71,22 +122,35 @@ static struct hash128 key_of(const struct dedup *d, const struct event *e)
     return dedup_key(d, source, source_len, id, id_len);
 }
 
+/* The numbers that ids have are of one epoch: in a new one they would name other events. */
+static void follow_epoch(struct intake *in)
+{
+    const struct journal *journal = in->parts.journal;
+
+    if (memcmp(in->epoch, journal->epoch, sizeof in->epoch) != 0) {
+        memcpy(in->epoch, journal->epoch, sizeof in->epoch);
+        dedup_clear(in->dedup);
+    }
+}
+
 static void look_up_id(struct intake *in, uint64_t pending, struct intake_event *out)
 {
     const struct event *e = &out->event;
     const struct json_span *data = &e->field[EVENT_DATA];
     struct journal_state journal;
-    struct hash128 key;
-    uint64_t content;
 
     if (!in->dedup || e->field[EVENT_ID].kind == JSON_ABSENT) {
         return;
     }
+    /* The id is remembered with the number that the event will have, so an epoch that ends does it
+     * now. A failure shows when the event is numbered. */
+    NHUB_IGNORE(journal_reserve(in->parts.journal, pending + 1));
+    follow_epoch(in);
     journal_state(in->parts.journal, &journal);
-    key = key_of(in->dedup, e);
-    content = dedup_content(in->dedup, e->type, e->type_len, data->p, data->len);
-    switch (dedup_check(in->dedup, &key, content, journal.last + pending + 1, clock_mono_ms(),
-                        &out->seq)) {
+    out->key = key_of(in->dedup, e);
+    out->content = dedup_content(in->dedup, e->type, e->type_len, data->p, data->len);
+    switch (dedup_check(in->dedup, &out->key, out->content, journal.last + pending + 1,
+                        clock_mono_ms(), &out->seq)) {
     case DEDUP_NEW:
         out->was_added = true;
         break;
@@ -131,9 +195,11 @@ void intake_undo(struct intake *in, uint64_t count)
     }
 }
 
-/* Renders the event into the journal's memory and sends it from there. */
+/* Renders the event into the journal's memory and sends it from there. id: has the key of its id,
+ * if it has one. */
 static nhub_err number_event(struct intake *in, const struct event *e, size_t text_len,
-                             const char *correlation, uint64_t *out_seq, size_t *out_line_len)
+                             const char *correlation, const struct intake_event *id,
+                             uint64_t *out_seq, size_t *out_line_len)
 {
     struct journal *journal = in->parts.journal;
     const struct event_fill fill = {.now_us = clock_wall_us(), .correlation_id = correlation};
@@ -145,6 +211,9 @@ static nhub_err number_event(struct intake *in, const struct event *e, size_t te
         return err;
     }
     *out_line_len = event_render(e, &fill, &slot.position, slot.line);
+    if (id && id->was_added) {
+        journal_add_id(journal, &id->key, id->content);
+    }
     journal_close_slot(journal, *out_line_len, fill.now_us);
     *out_seq = slot.position.seq;
     publisher_send(in->parts.publisher, e->type, e->type_len, slot.line, *out_line_len);
@@ -170,7 +239,7 @@ static nhub_err finish_new(struct intake *in, struct intake_event *e, const char
         uuid_v4(e->correlation);
         e->has_correlation = true;
     }
-    err = number_event(in, &e->event, e->text_len, e->correlation, &e->seq, &line_len);
+    err = number_event(in, &e->event, e->text_len, e->correlation, e, &e->seq, &line_len);
     if (err) {
         stats->not_numbered++;
         if (log_limit_pass(&in->unnumbered_limit, &suppressed)) {
@@ -256,7 +325,7 @@ void intake_own_event(struct intake *in, const char *type, const char *data, siz
     }
     if (!err) {
         uuid_v4(correlation);
-        err = number_event(in, &event, text.len, correlation, &seq, &line_len);
+        err = number_event(in, &event, text.len, correlation, NULL, &seq, &line_len);
     }
     if (err) {
         log_error("own_event_failed", log_str("type", type),

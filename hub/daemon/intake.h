@@ -44,7 +44,9 @@ struct intake_event {
     enum intake_outcome outcome;
     size_t text_len;
     uint64_t seq;
-    bool was_added; /* its id was new and is remembered now */
+    bool was_added; /* its id was new and is remembered now, by this key and content */
+    struct hash128 key;
+    uint64_t content;
     bool has_correlation;
     char correlation[UUID_TEXT_LEN]; /* given by the hub, unless the event has one of its own */
 };

@@ -78,6 +78,17 @@ struct journal_state {
     uint64_t not_stored;        /* events that went out live only, since the start */
 };
 
+/* What only people want to know; all 0 where there is no disk. */
+struct journal_figures {
+    bool is_on_disk;
+    int64_t oldest_us;   /* arrival of the oldest record, 0 = none */
+    uint64_t file_bytes; /* size of the file; it never shrinks */
+    uint64_t commits;
+    uint64_t commit_p50_us, commit_p99_us, commit_max_us; /* of the last ones */
+    uint64_t syncs;                                       /* beside those of the commits */
+    uint64_t damaged; /* records whose checksum was wrong when they were read */
+};
+
 /* A walk over records in the order of their numbers. The caller owns it and keeps it until done. */
 struct journal_scan {
     uint64_t after; /* begins behind this number … */
@@ -119,6 +130,8 @@ struct journal_ops {
                           void (*visit)(void *context, const void *key, size_t key_len,
                                         const void *value, size_t len),
                           void *context);
+    bool (*is_lost)(const struct journal *j, uint64_t seq);
+    void (*figures)(const struct journal *j, struct journal_figures *out);
     void (*stop)(struct journal *j);
     void (*state)(const struct journal *j, struct journal_state *out);
     int (*fd)(const struct journal *j);
@@ -182,7 +195,8 @@ static inline void journal_scan(struct journal *j, struct journal_scan *scan)
     j->ops->scan(j, scan);
 }
 
-/* Forgets records with numbers smaller than before. */
+/* Forgets records with numbers smaller than before, as far as they are in memory: a disk's
+ * retention is its own. */
 static inline void journal_trim(struct journal *j, uint64_t before)
 {
     j->ops->trim(j, before);
@@ -240,6 +254,21 @@ NHUB_MUST_USE static inline nhub_err journal_each_note(
     void *context)
 {
     return j->ops->each_note ? j->ops->each_note(j, prefix, prefix_len, visit, context) : NHUB_OK;
+}
+
+/* True when the event with this number was not stored and will not be: who waits for it to be kept
+ * waits in vain. */
+static inline bool journal_is_lost(const struct journal *j, uint64_t seq)
+{
+    return j->ops->is_lost && j->ops->is_lost(j, seq);
+}
+
+static inline void journal_figures(const struct journal *j, struct journal_figures *out)
+{
+    *out = (struct journal_figures){.is_on_disk = false};
+    if (j->ops->figures) {
+        j->ops->figures(j, out);
+    }
 }
 
 /* The end in order: writes and syncs all that was committed, reports it as kept, and marks the stop

@@ -1,40 +1,51 @@
 /*
- * publish: the request that carries events and is answered when they are numbered.
+ * publish: the request that carries events and is answered when they are kept as well as it asks.
  *
  * A batch that is atomic is checked as a whole first; only then its first event gets a number, so
  * either all or none of it happens. Otherwise each event stands for itself. (PROTOCOL.md, publish.)
+ *
+ * While the journal is full (a slow disk) requests of this kind are held back, in order and bounded
+ * by bytes, so that all others, which come by the same socket, go on being answered: a hub that
+ * says nothing for a second is taken for dead by its gateways, and their publishers would get
+ * nothing but doubt. Beyond the bound a publish is refused before it is numbered, which is told,
+ * while not reading the socket would silence everything.
  *
  * Threads: none inside; belongs to the loop.
  */
 #ifndef NHUB_DAEMON_PUBLISH_H
 #define NHUB_DAEMON_PUBLISH_H
 
+#include "daemon/acks.h"
 #include "daemon/call.h"
 #include "daemon/intake.h"
+#include "daemon/publish_batch.h"
 
-#define PUBLISH_MAX_EVENTS 10000
-/* Bytes of all events of a request; one event of the largest size fits in any case. */
-#define PUBLISH_MAX_BYTES (UINT64_C(16) << 20)
+#define PUBLISH_HELD_BYTES (UINT64_C(64) << 20) /* memory of all requests held back */
 
 struct publish;
 
-/* Why a request's events were not kept while they were received. */
-enum publish_overflow { PUBLISH_FITS, PUBLISH_TOO_MANY, PUBLISH_TOO_BIG };
+struct publish_parts {
+    struct intake *intake;
+    struct journal *journal;
+    struct acks *acks;
+    const struct settings *settings;
+};
 
-/* Errors: NHUB_ENOMEM. */
-NHUB_MUST_USE nhub_err publish_create(struct publish **out, struct intake *intake,
-                                      struct journal *journal, const struct settings *settings);
-void publish_destroy(struct publish **p_p);
+/* Errors: NHUB_ENOMEM. The parts must outlive it. */
+NHUB_MUST_USE nhub_err publish_create(struct publish **out, const struct publish_parts *parts);
+void publish_destroy(struct publish **p_p); /* what is held back is not answered */
 
 /* Takes one received frame (it is empty afterwards) into the batch of the request that is being
  * read. What is over the limits is dropped, and the request refused later. */
 void publish_add_frame(struct publish *p, struct zframe *frame);
-/* Carries the request out over the frames added since the last one, and answers it. */
+/* Carries the request out over the frames added since the last one, now or when there is room, and
+ * answers it. */
 void publish_run(struct publish *p, struct call *call, const char *peer, bool is_stopping);
 /* Forgets the frames: their request was not readable. */
 void publish_reset(struct publish *p);
 
-/* Bytes that a batch may have. */
-uint64_t publish_max_bytes(const struct settings *settings);
+/* Carries out what was held back, as far as there is room now. */
+void publish_turn(struct publish *p);
+bool publish_is_holding(const struct publish *p);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
+#include "daemon/acks.h"
 #include "daemon/call.h"
 #include "daemon/envelope.h"
 #include "daemon/history.h"
@@ -40,6 +41,8 @@ struct requests {
     struct requests_parts parts;
     struct zsock *sock;
     struct replies *replies;
+    struct order *order;
+    struct acks *acks;
     struct publish *publish;
     struct history *history;
     struct reading reading;
@@ -64,6 +67,25 @@ static nhub_err open_socket(struct requests *r, struct zctx *ctx, const char *ho
     return err ? err : zsock_bind(r->sock, host, port, out_port);
 }
 
+static nhub_err create_publish(struct requests *r)
+{
+    const struct publish_parts parts = {.intake = r->parts.intake,
+                                        .journal = r->parts.journal,
+                                        .acks = r->acks,
+                                        .settings = r->parts.settings};
+
+    return publish_create(&r->publish, &parts);
+}
+
+/* Tells those who wait that more is kept now (journal_kept_fn). */
+static void kept(void *context, int durability, uint64_t seq, uint64_t batch, nhub_err status)
+{
+    struct requests *r = context;
+
+    (void)seq;
+    acks_kept(r->acks, durability, batch, status);
+}
+
 static nhub_err create_parts(struct requests *r)
 {
     const struct replies_limits limits = REPLIES_LIMITS;
@@ -71,10 +93,19 @@ static nhub_err create_parts(struct requests *r)
     nhub_err err = replies_create(&r->replies, &sink, &limits, r->parts.stats);
 
     if (!err) {
-        err = publish_create(&r->publish, r->parts.intake, r->parts.journal, r->parts.settings);
+        err = order_create(&r->order, r->replies, r->parts.stats);
+    }
+    if (!err) {
+        err = acks_create(&r->acks, r->parts.journal);
+    }
+    if (!err) {
+        err = create_publish(r);
     }
     if (!err) {
         err = history_create(&r->history, r->parts.journal, r->parts.settings);
+    }
+    if (!err) {
+        journal_set_listener(r->parts.journal, kept, r);
     }
     return err;
 }
@@ -121,6 +152,10 @@ void requests_close(struct requests *r)
     if (r->publish) {
         end_reading(r);
     }
+    journal_set_listener(r->parts.journal, NULL, NULL);
+    publish_destroy(&r->publish);
+    acks_destroy(&r->acks);
+    order_destroy(&r->order);
     replies_destroy(&r->replies);
     zsock_destroy(&r->sock);
 }
@@ -131,7 +166,6 @@ void requests_destroy(struct requests **r_p)
 
     if (r) {
         requests_close(r);
-        publish_destroy(&r->publish);
         history_destroy(&r->history);
         free(r);
         *r_p = NULL;
@@ -287,10 +321,12 @@ static void take_json(struct requests *r, struct zframe *frame)
     buf_init(&error_text);
     note_peer(reading, frame);
     reading->call.replies = r->replies;
+    reading->call.order = r->order;
     reading->call.stats = r->parts.stats;
     reading->call.wants_answer = reading->type == MESSAGE_REQ;
     reading->is_parsed = request_parse(zframe_data(frame), zframe_size(frame),
                                        &reading->call.request, &error_text) == NHUB_OK;
+    call_begin(&reading->call);
     if (!reading->is_parsed) {
         refuse_unreadable(r, &reading->call, &error_text);
     }
@@ -384,6 +420,16 @@ bool requests_read(struct requests *r, unsigned budget)
     }
     zframe_close(&frame);
     return i == budget;
+}
+
+void requests_begin_turn(struct requests *r)
+{
+    publish_turn(r->publish);
+}
+
+bool requests_is_waiting(const struct requests *r)
+{
+    return publish_is_holding(r->publish) || acks_count(r->acks) > 0;
 }
 
 bool requests_end_turn(struct requests *r)

@@ -9,6 +9,8 @@
  */
 #include "daemon/ring.h"
 
+#include "base/uuid.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,19 +185,13 @@ static uint64_t seq_before_time(const struct ring *r, int64_t time_us)
     return oldest_seq(r) - 1 + low;
 }
 
-static void ring_scan(struct journal *j, struct journal_scan *scan)
+bool ring_walk(const struct journal *j, struct journal_scan *scan)
 {
-    const struct ring *r = ring_of(j);
+    const struct ring *r = ring_of_const(j);
     const uint64_t oldest = oldest_seq(r);
     const uint64_t to = scan->to < r->last_seq ? scan->to : r->last_seq;
 
-    if (scan->by_time) {
-        scan->after = seq_before_time(r, scan->time_us);
-    }
-    if (scan->after + 1 < oldest) {
-        scan->after = oldest - 1;
-    }
-    scan->scanned_to = scan->after;
+    assert(scan->scanned_to + 1 >= oldest);
     while (scan->scanned_to < to) {
         const uint64_t seq = scan->scanned_to + 1;
         const struct entry *e = entry_at(r, seq - oldest);
@@ -209,11 +205,60 @@ static void ring_scan(struct journal *j, struct journal_scan *scan)
         };
 
         if (!scan->visit(scan, &record)) {
-            break;
+            return false;
         }
         scan->scanned_to = seq;
     }
+    return true;
+}
+
+static void ring_scan(struct journal *j, struct journal_scan *scan)
+{
+    const struct ring *r = ring_of(j);
+    const uint64_t oldest = oldest_seq(r);
+
+    if (scan->by_time) {
+        scan->after = seq_before_time(r, scan->time_us);
+    }
+    if (scan->after + 1 < oldest) {
+        scan->after = oldest - 1;
+    }
+    scan->scanned_to = scan->after;
+    (void)ring_walk(j, scan);
     scan->done(scan, NHUB_OK);
+}
+
+uint64_t ring_oldest(const struct journal *j)
+{
+    return oldest_seq(ring_of_const(j));
+}
+
+int64_t ring_oldest_us(const struct journal *j)
+{
+    const struct ring *r = ring_of_const(j);
+
+    return r->count > 0 ? entry_at(r, 0)->arrival_us : INT64_MAX;
+}
+
+uint64_t ring_before_time(const struct journal *j, int64_t time_us)
+{
+    return seq_before_time(ring_of_const(j), time_us);
+}
+
+void ring_restart(struct journal *j, const char *epoch, uint64_t last_seq, int64_t newest_us)
+{
+    struct ring *r = ring_of(j);
+
+    assert(!r->is_open);
+    memcpy(j->epoch, epoch, EPOCH_LEN + 1);
+    r->head = 0;
+    r->first = 0;
+    r->count = 0;
+    r->bytes = 0;
+    r->last_seq = last_seq;
+    if (newest_us > r->newest_us) {
+        r->newest_us = newest_us;
+    }
 }
 
 static void ring_trim(struct journal *j, uint64_t before)
@@ -287,6 +332,7 @@ nhub_err ring_create(struct journal **out, const struct ring_limits *limits)
     r->base.durability_now = DURABILITY_MEMORY;
     r->base.batch = 1;
     epoch_random(r->base.epoch);
+    random_bytes(r->base.id_seed, sizeof r->base.id_seed);
     r->limits = *limits;
     /* The largest record must fit even where the limit of bytes is smaller. */
     r->block_size = limits->max_record_bytes + UINT8_MAX;

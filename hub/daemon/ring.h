@@ -24,4 +24,17 @@ struct ring_limits {
  * of it; pages are touched as events come. Errors: NHUB_EINVAL a limit is 0; NHUB_ENOMEM. */
 NHUB_MUST_USE nhub_err ring_create(struct journal **out, const struct ring_limits *limits);
 
+/* The rest is for an implementation on disk, whose newest records a ring holds. */
+
+/* Empties the ring; it goes on in this epoch behind last_seq, with arrivals not before newest_us.
+ */
+void ring_restart(struct journal *j, const char *epoch, uint64_t last_seq, int64_t newest_us);
+uint64_t ring_oldest(const struct journal *j);   /* last number + 1 when it is empty */
+int64_t ring_oldest_us(const struct journal *j); /* its arrival; INT64_MAX when it is empty */
+/* The number before the first record that arrived at or after time_us. */
+uint64_t ring_before_time(const struct journal *j, int64_t time_us);
+/* Goes on with a scan from scan->scanned_to, which must not lie before the oldest record. Does not
+ * call done. Returns false when visit stopped it. */
+bool ring_walk(const struct journal *j, struct journal_scan *scan);
+
 #endif

@@ -49,6 +49,7 @@ struct stats {
     uint64_t requests[ACTION_UNKNOWN + 1];
     uint64_t requests_bad;     /* not JSON, no action, bad fields */
     uint64_t requests_refused; /* publish that was not carried out, terminate refused … */
+    uint64_t durability_lost;  /* publishes numbered and not kept as they asked for */
     uint64_t no_reply;         /* carried out without an answer */
     uint64_t unknown_messages; /* message type that does not exist */
     uint64_t short_messages;   /* fewer than three frames */

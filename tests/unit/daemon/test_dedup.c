@@ -11,11 +11,13 @@
 
 #include "daemon/dedup.h"
 
+static const struct hash_key secret = {.k0 = 1, .k1 = 2};
+
 static struct dedup *make(uint64_t ids, uint64_t window_ms)
 {
     struct dedup *d = NULL;
 
-    assert_int_equal(dedup_create(&d, ids, window_ms), NHUB_OK);
+    assert_int_equal(dedup_create(&d, ids, window_ms, &secret), NHUB_OK);
     return d;
 }
 
@@ -191,9 +193,9 @@ static void useless_limits_are_refused(void **state)
     struct dedup *d = NULL;
 
     (void)state;
-    assert_int_equal(dedup_create(&d, 0, 1000), NHUB_EINVAL);
-    assert_int_equal(dedup_create(&d, 10, 0), NHUB_EINVAL);
-    assert_int_equal(dedup_create(&d, (UINT64_C(1) << 30) + 1, 1000), NHUB_EINVAL);
+    assert_int_equal(dedup_create(&d, 0, 1000, &secret), NHUB_EINVAL);
+    assert_int_equal(dedup_create(&d, 10, 0, &secret), NHUB_EINVAL);
+    assert_int_equal(dedup_create(&d, (UINT64_C(1) << 30) + 1, 1000, &secret), NHUB_EINVAL);
     assert_null(d);
 }
 

@@ -27,6 +27,7 @@ static struct zctx *ctx;
 static struct publisher *publisher;
 static struct intake *intake;
 static struct publish *publish;
+static struct acks *acks;
 static struct replies *replies;
 static struct stats stats;
 static struct settings settings;
@@ -88,6 +89,7 @@ static int set_up(void **state)
     const struct replies_limits reply_limits = REPLIES_LIMITS;
     const struct reply_sink sink = {.send_bytes = send_bytes, .send_frame = send_frame};
     struct intake_parts parts;
+    struct publish_parts publish_parts;
     uint16_t port;
 
     (void)state;
@@ -98,7 +100,11 @@ static int set_up(void **state)
                                          .source_service = source}};
     stats_init(&stats, 0, 0);
     buf_init(&sent);
-    gate = (struct gate){.base = {.ops = &gate_ops, .durability = DURABILITY_MEMORY}};
+    gate = (struct gate){.base = {.ops = &gate_ops,
+                                  .durability = DURABILITY_MEMORY,
+                                  .durability_max = DURABILITY_MEMORY,
+                                  .durability_now = DURABILITY_MEMORY,
+                                  .batch = 1}};
     assert_int_equal(ring_create(&gate.ring, &limits), NHUB_OK);
     memcpy(gate.base.epoch, gate.ring->epoch, sizeof gate.base.epoch);
     assert_int_equal(zctx_create(&ctx), NHUB_OK);
@@ -106,7 +112,10 @@ static int set_up(void **state)
     parts = (struct intake_parts){
         .settings = &settings, .stats = &stats, .journal = &gate.base, .publisher = publisher};
     assert_int_equal(intake_create(&intake, &parts), NHUB_OK);
-    assert_int_equal(publish_create(&publish, intake, &gate.base, &settings), NHUB_OK);
+    assert_int_equal(acks_create(&acks, &gate.base), NHUB_OK);
+    publish_parts = (struct publish_parts){
+        .intake = intake, .journal = &gate.base, .acks = acks, .settings = &settings};
+    assert_int_equal(publish_create(&publish, &publish_parts), NHUB_OK);
     assert_int_equal(replies_create(&replies, &sink, &reply_limits, &stats), NHUB_OK);
     return 0;
 }
@@ -115,6 +124,7 @@ static int tear_down(void **state)
 {
     (void)state;
     publish_destroy(&publish);
+    acks_destroy(&acks);
     intake_destroy(&intake);
     replies_destroy(&replies);
     publisher_destroy(&publisher);

@@ -1,0 +1,121 @@
+/*
+ * publish_answer: members as JSON.
+ */
+#include "daemon/publish_answer.h"
+
+#include "daemon/envelope.h"
+
+#include <inttypes.h>
+
+static bool has_offset(const struct intake_event *e)
+{
+    return e->outcome == INTAKE_REFUSED &&
+           (e->error.reason == EVENT_BAD_JSON || e->error.reason == EVENT_NONFINITE ||
+            e->error.reason == EVENT_NOT_OBJECT);
+}
+
+static void write_refusal_details(struct buf *out, const struct intake_event *e, size_t index)
+{
+    buf_printf(out, ",\"index\":%zu", index);
+    if (has_offset(e)) {
+        buf_printf(out, ",\"offset\":%zu", e->error.offset);
+    }
+    if (e->outcome == INTAKE_REFUSED && e->error.field) {
+        buf_add_str(out, ",\"field\":");
+        buf_add_json_cstr(out, e->error.field);
+    }
+    if (e->outcome == INTAKE_CONFLICT) {
+        buf_printf(out, ",\"seq\":%" PRIu64, e->seq);
+    }
+}
+
+void publish_write_refusal(struct buf *out, const struct publish_batch *b, size_t index)
+{
+    const struct intake_event *e = &b->items[index].event;
+    struct buf text;
+
+    buf_init(&text);
+    if (b->count > 1) {
+        buf_printf(&text, "event %zu: ", index);
+    }
+    buf_add_str(&text, intake_detail(e));
+    envelope_error(out, buf_cstr(&text), intake_code(e));
+    write_refusal_details(out, e, index);
+    out->failed = out->failed || text.failed;
+    buf_fini(&text);
+}
+
+static void write_result(struct buf *out, const struct intake_event *e, size_t index)
+{
+    if (e->outcome == INTAKE_DUPLICATE) {
+        buf_printf(out, "{\"index\":%zu,\"seq\":%" PRIu64 ",\"duplicate\":true}", index, e->seq);
+        return;
+    }
+    buf_add_str(out, "{\"code\":");
+    buf_add_json_cstr(out, intake_code(e));
+    buf_add_str(out, ",\"error\":");
+    buf_add_json_cstr(out, intake_detail(e));
+    write_refusal_details(out, e, index);
+    buf_add_char(out, '}');
+}
+
+static void write_results(struct buf *out, const struct publish_batch *b)
+{
+    bool is_first = true;
+
+    buf_add_str(out, ",\"results\":[");
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->items[i].event.outcome != INTAKE_NEW) {
+            buf_add_str(out, is_first ? "" : ",");
+            write_result(out, &b->items[i].event, i);
+            is_first = false;
+        }
+    }
+    buf_add_char(out, ']');
+}
+
+static void write_ignored(struct buf *out, const struct publish_batch *b)
+{
+    buf_add_str(out, ",\"ignored\":[");
+    for (size_t i = 0; i < b->ignored_count; i++) {
+        buf_add_str(out, i == 0 ? "" : ",");
+        buf_add(out, b->ignored[i].p, b->ignored[i].len);
+    }
+    buf_add_char(out, ']');
+}
+
+/* The correlation id of the only event, which the hub may have given. */
+static void write_correlation(struct buf *out, const struct publish_batch *b)
+{
+    const struct intake_event *e = &b->items[0].event;
+
+    if (e->has_correlation) {
+        buf_printf(out, ",\"correlation_id\":\"%.*s\"", UUID_TEXT_LEN, e->correlation);
+    } else if (e->outcome == INTAKE_NEW) {
+        buf_add_str(out, ",\"correlation_id\":");
+        buf_add(out, e->event.field[EVENT_CORRELATION].p, e->event.field[EVENT_CORRELATION].len);
+    }
+}
+
+void publish_write_members(struct buf *out, const struct publish_tally *tally, const char *epoch)
+{
+    if (tally->fresh > 0) {
+        buf_printf(out, ",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64, tally->first_seq,
+                   tally->last_seq);
+    }
+    buf_printf(out, ",\"count\":%" PRIu64 ",\"epoch\":\"%s\"", tally->fresh, epoch);
+}
+
+void publish_write_tail(struct buf *out, const struct publish_batch *b,
+                        const struct publish_tally *tally)
+{
+    if (b->count == 1) {
+        write_correlation(out, b);
+    }
+    if (tally->special > 0) {
+        write_results(out, b);
+    }
+    if (b->ignored_count > 0) {
+        write_ignored(out, b);
+    }
+}

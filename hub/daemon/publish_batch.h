@@ -1,0 +1,52 @@
+/*
+ * publish_batch: the events of one `publish` while they are received, checked and answered.
+ *
+ * Threads: none inside; belongs to the loop.
+ */
+#ifndef NHUB_DAEMON_PUBLISH_BATCH_H
+#define NHUB_DAEMON_PUBLISH_BATCH_H
+
+#include "base/zsock.h"
+#include "daemon/intake.h"
+
+#define PUBLISH_MAX_EVENTS 10000
+/* Bytes of all events of a request; one event of the largest size fits in any case. */
+#define PUBLISH_MAX_BYTES (UINT64_C(16) << 20)
+/* Names of unknown fields that an answer lists. */
+#define PUBLISH_IGNORED_MAX 16
+
+struct publish_item {
+    struct zframe frame;
+    struct intake_event event;
+};
+
+/* Why a request's events were not kept while they were received. */
+enum publish_overflow { PUBLISH_FITS, PUBLISH_TOO_MANY, PUBLISH_TOO_BIG };
+
+struct publish_batch {
+    struct publish_item *items;
+    size_t cap;
+    size_t count;
+    uint64_t bytes; /* of the events' texts */
+    enum publish_overflow overflow;
+    bool no_memory;
+    struct json_span ignored[PUBLISH_IGNORED_MAX]; /* as they stand in the frames */
+    size_t ignored_count;
+};
+
+/* Bytes that a batch may have. */
+uint64_t publish_max_bytes(const struct settings *settings);
+
+/* Takes one received frame, which is empty afterwards. What is over the limits is dropped, and told
+ * by `overflow`. An all-zero batch is an empty one. */
+void publish_batch_add(struct publish_batch *b, struct zframe *frame, uint64_t max_bytes);
+/* Empties the batch; a large one gives its memory back. */
+void publish_batch_reset(struct publish_batch *b);
+/* Frees everything. */
+void publish_batch_fini(struct publish_batch *b);
+/* Bytes of memory that it takes. */
+uint64_t publish_batch_memory(const struct publish_batch *b);
+/* Adds a name to `ignored`: a json_unknown_fn whose context is the batch. */
+void publish_batch_note_ignored(void *context, const struct json_span *name);
+
+#endif
