@@ -1,0 +1,181 @@
+/*
+ * bench_requests: messages on a DEALER, a window of them under way, answered by a hub (publish,
+ * acknowledged) or by an echo (bench_forward), with the same bytes.
+ *
+ *   bench_requests PORT WINDOW SECONDS SIZE PID [DURABILITY]
+ *
+ * Each message is [REQ, {"action":"publish",…,"request_id":n}, event of SIZE bytes]. One line of
+ * JSON: answers a second, latency, and the server's CPU time for an answer. An answer that is no
+ * success ends it with status 1; a hub's answers are looked at for "success":true, an echo's events
+ * are not JSON answers and only counted.
+ */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/zsock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define TYPE_TEXT "REQ"
+#define BUCKETS   65536 /* of 4 µs */
+
+static uint64_t buckets[BUCKETS];
+
+static int64_t process_cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec ts;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) != 0) {
+        (void)fputs("bench_requests: the server is gone\n", stderr);
+        exit(2);
+    }
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* All five fields, SIZE bytes. */
+static void write_event(struct buf *event, size_t size)
+{
+    static const char head[] =
+        "{\"event_type\":\"bench\",\"source_service\":\"bench\",\"timestamp\":1795225771.962952,"
+        "\"correlation_id\":\"0f3a2b1c-5d6e-4f70-8a91-b2c3d4e5f607\",\"data\":\"";
+
+    buf_add_str(event, head);
+    while (event->len + 2 < size) {
+        buf_add_char(event, 'x');
+    }
+    buf_add_str(event, "\"}");
+}
+
+static bool send_one(struct zsock *dealer, uint64_t number, const char *durability,
+                     const struct buf *event)
+{
+    char json[160];
+    const int n =
+        snprintf(json, sizeof json,
+                 "{\"action\":\"publish\",\"durability\":\"%s\",\"request_id\":%" PRIu64 "}",
+                 durability, number);
+
+    if (zsock_send_bytes(dealer, TYPE_TEXT, strlen(TYPE_TEXT), true) != NHUB_OK) {
+        return false;
+    }
+    /* A message that has begun is taken whole. */
+    return zsock_send_bytes(dealer, json, (size_t)n, true) == NHUB_OK &&
+           zsock_send_bytes(dealer, event->data, event->len, false) == NHUB_OK;
+}
+
+/* Counts the messages that are there; latencies by the order of answers. */
+static uint64_t receive(struct zsock *dealer, const int64_t *sent_ns, uint64_t window,
+                        uint64_t answered)
+{
+    struct zframe frame;
+    uint64_t count = 0;
+
+    zframe_init(&frame);
+    while (zsock_recv(dealer, &frame) == NHUB_OK) {
+        const char *bytes = zframe_data(&frame);
+        const size_t len = zframe_size(&frame);
+
+        if (len > 16 && memcmp(bytes, "{\"success\":false", 16) == 0) {
+            (void)fprintf(stderr, "bench_requests: refused: %.*s\n", (int)len, bytes);
+            exit(1);
+        }
+        if (!zframe_more(&frame)) {
+            const int64_t late = clock_mono_ns() - sent_ns[(answered + count) % window];
+            const uint64_t bucket = (uint64_t)late / 4000;
+
+            buckets[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+            count++;
+        }
+    }
+    zframe_close(&frame);
+    return count;
+}
+
+static double quantile_us(uint64_t total, double q)
+{
+    uint64_t seen = 0;
+
+    for (size_t i = 0; i < BUCKETS; i++) {
+        seen += buckets[i];
+        if (seen > (uint64_t)((double)total * q)) {
+            return (double)i * 4;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct zsock_options options = {
+        .sndhwm = 100000, .rcvhwm = 100000, .linger_ms = 0, .max_msg_bytes = -1};
+    const char *durability = argc > 6 ? argv[6] : "memory";
+    struct zctx *ctx = NULL;
+    struct zsock *dealer = NULL;
+    uint64_t sent = 0;
+    uint64_t answered = 0;
+    struct buf event;
+
+    if (argc < 6) {
+        (void)fputs("usage: bench_requests PORT WINDOW SECONDS SIZE PID [DURABILITY]\n", stderr);
+        return 2;
+    }
+    const uint64_t window = strtoull(argv[2], NULL, 10);
+    const int64_t span_ns = (int64_t)(strtod(argv[3], NULL) * 1e9);
+    const pid_t pid = (pid_t)strtol(argv[5], NULL, 10);
+    int64_t *sent_ns = calloc(window + 1, sizeof *sent_ns);
+
+    buf_init(&event);
+    write_event(&event, strtoul(argv[4], NULL, 10));
+    if (window == 0 || !sent_ns || zctx_create(&ctx) ||
+        zsock_create(&dealer, ctx, ZSOCK_DEALER, &options) ||
+        zsock_connect(dealer, "127.0.0.1", (uint16_t)strtoul(argv[1], NULL, 10))) {
+        (void)fputs("bench_requests: cannot connect\n", stderr);
+        return 2;
+    }
+    const int64_t cpu_ns = process_cpu_ns(pid);
+    const int64_t start_ns = clock_mono_ns();
+    int64_t moved_ns = start_ns;
+    int64_t now = start_ns;
+
+    while (now - start_ns < span_ns || answered < sent) {
+        struct zpoll_item item = {.sock = dealer, .want_in = true};
+        size_t ready;
+
+        while (now - start_ns < span_ns && sent - answered < window) {
+            sent_ns[sent % window] = clock_mono_ns();
+            if (!send_one(dealer, sent, durability, &event)) {
+                break;
+            }
+            sent++;
+        }
+        const uint64_t got = receive(dealer, sent_ns, window, answered);
+
+        answered += got;
+        now = clock_mono_ns();
+        if (got > 0) {
+            moved_ns = now;
+        } else if (now - moved_ns > 10000000000) {
+            (void)fputs("bench_requests: no answers for 10 s\n", stderr);
+            return 1;
+        } else {
+            NHUB_IGNORE(zpoll_wait(&item, 1, 100, &ready)); /* read in any case */
+        }
+    }
+    const double seconds = (double)(now - start_ns) / 1e9;
+
+    printf("{\"answered\":%" PRIu64 ",\"per_s\":%.0f,\"window\":%" PRIu64
+           ",\"p50_us\":%.0f,\"p99_us\":%.0f,\"cpu_us_per_answer\":%.3f,\"seconds\":%.3f}\n",
+           answered, (double)answered / seconds, window, quantile_us(answered, 0.5),
+           quantile_us(answered, 0.99),
+           answered ? (double)(process_cpu_ns(pid) - cpu_ns) / 1e3 / (double)answered : 0, seconds);
+    zsock_destroy(&dealer);
+    zctx_destroy(&ctx);
+    buf_fini(&event);
+    free(sent_ns);
+    return 0;
+}
