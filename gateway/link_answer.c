@@ -124,11 +124,7 @@ static void voids_of(const struct json_span *span, struct link_voids *out)
         if (hollow.from == 0 || hollow.to < hollow.from || hollow.to == UINT64_MAX) {
             continue;
         }
-        if (out->count == LINK_VOIDS_MAX) {
-            memmove(out->list, out->list + 1, (LINK_VOIDS_MAX - 1) * sizeof out->list[0]);
-            out->count--;
-        }
-        out->list[out->count++] = hollow;
+        link_voids_add(out, &hollow);
     }
 }
 

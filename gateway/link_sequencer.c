@@ -5,7 +5,9 @@
  */
 #include "gateway/link_sequencer.h"
 
+#include "gateway/link_epochs.h"
 #include "gateway/link_held.h"
+#include "gateway/link_outbox.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,18 +37,15 @@ struct link_sequencer {
     uint64_t highest;
     uint64_t live_after; /* BACKFILL: the last number before live */
     struct link_voids voids;
-    struct link_held held;  /* of this epoch, behind a hole */
-    struct link_held early; /* of early_epoch, which no position answer has named yet */
-    char early_epoch[EPOCH_LEN + 1];
-    char past[PAST_EPOCHS][EPOCH_LEN + 1]; /* epochs that are over, a ring */
-    size_t past_at;
+    struct link_held held; /* of this epoch, behind a hole */
+    struct link_epochs epochs;
     uint64_t tail_seq; /* named by a position answer, not seen yet; 0 = none */
     int64_t tail_due_ms;
     int64_t linked_ms;
     int64_t hole_ms;     /* when the hole opened, 0 = none */
     int64_t progress_ms; /* when it last became smaller */
     int64_t page_after_ms;
-    struct feed_item *first, *last;
+    struct link_outbox outbox;
 };
 
 nhub_err link_sequencer_create(struct link_sequencer **out,
@@ -59,7 +58,7 @@ nhub_err link_sequencer_create(struct link_sequencer **out,
     }
     s->options = *options;
     link_held_init(&s->held, options->max_held_bytes);
-    link_held_init(&s->early, options->max_held_bytes);
+    link_epochs_init(&s->epochs, options->max_held_bytes);
     *out = s;
     return NHUB_OK;
 }
@@ -71,36 +70,14 @@ void link_sequencer_destroy(struct link_sequencer **s_p)
     if (!s) {
         return;
     }
-    while (s->first) {
-        struct feed_item *item = s->first;
-
-        s->first = (struct feed_item *)(void *)item->letter.next;
-        feed_item_free(&item);
-    }
+    link_outbox_fini(&s->outbox);
     link_held_fini(&s->held);
-    link_held_fini(&s->early);
+    link_epochs_fini(&s->epochs);
     free(s);
     *s_p = NULL;
 }
 
 /* ---- telling: each returns false when there is no memory, and nothing has changed then ---- */
-
-static struct feed_item *add_item(struct link_sequencer *s, enum feed_kind kind)
-{
-    struct feed_item *item = calloc(1, sizeof *item);
-
-    if (!item) {
-        return NULL;
-    }
-    item->kind = kind;
-    if (s->last) {
-        s->last->letter.next = &item->letter;
-    } else {
-        s->first = item;
-    }
-    s->last = item;
-    return item;
-}
 
 static void set_position(struct position *p, const char *epoch, uint64_t seq)
 {
@@ -111,16 +88,10 @@ static void set_position(struct position *p, const char *epoch, uint64_t seq)
 
 static bool tell_link(struct link_sequencer *s, bool is_up)
 {
-    struct feed_item *item = add_item(s, FEED_LINK);
+    struct position position;
 
-    if (!item) {
-        return false;
-    }
-    item->link_up = is_up;
-    if (s->phase != PHASE_BLANK) {
-        set_position(&item->position, s->epoch, s->next - 1);
-    }
-    return true;
+    set_position(&position, s->epoch, s->next - 1);
+    return link_outbox_link(&s->outbox, is_up, s->phase != PHASE_BLANK ? &position : NULL);
 }
 
 static bool go_live(struct link_sequencer *s)
@@ -138,17 +109,11 @@ static bool go_live(struct link_sequencer *s)
 /* Tells the event numbered `next`, which is taken on success. */
 static bool tell_event(struct link_sequencer *s, struct feed_event **event_p)
 {
-    struct feed_item *item = NULL;
-
-    if (!go_live(s)) {
+    if (!go_live(s) ||
+        !link_outbox_event(&s->outbox, s->phase == PHASE_BACKFILL ? FEED_BACKFILL : FEED_EVENT,
+                           event_p)) {
         return false;
     }
-    item = add_item(s, s->phase == PHASE_BACKFILL ? FEED_BACKFILL : FEED_EVENT);
-    if (!item) {
-        return false;
-    }
-    item->event = *event_p;
-    *event_p = NULL;
     s->told_any = true;
     s->next++;
     return true;
@@ -157,47 +122,21 @@ static bool tell_event(struct link_sequencer *s, struct feed_event **event_p)
 static bool tell_gap(struct link_sequencer *s, const char *to_epoch, uint64_t to_seq,
                      enum gap_reason reason)
 {
-    struct feed_item *item = NULL;
+    struct gap gap = {.reason = reason};
 
     /* Before the first event nobody has anything that a gap could follow. */
     if (s->phase == PHASE_BACKFILL && !s->told_any) {
         return true;
     }
-    item = add_item(s, FEED_GAP);
-    if (!item) {
-        return false;
-    }
-    set_position(&item->gap.from, s->epoch, s->next - 1);
-    set_position(&item->gap.to, to_epoch, to_seq);
-    item->gap.reason = reason;
-    return true;
-}
-
-static const struct link_void *void_at(const struct link_sequencer *s, uint64_t seq)
-{
-    for (size_t i = 0; i < s->voids.count; i++) {
-        if (s->voids.list[i].from <= seq && seq <= s->voids.list[i].to) {
-            return &s->voids.list[i];
-        }
-    }
-    return NULL;
-}
-
-/* The last number before the first void behind seq, at most end. */
-static uint64_t before_next_void(const struct link_sequencer *s, uint64_t seq, uint64_t end)
-{
-    for (size_t i = 0; i < s->voids.count; i++) {
-        if (s->voids.list[i].from > seq && s->voids.list[i].from - 1 < end) {
-            end = s->voids.list[i].from - 1;
-        }
-    }
-    return end;
+    set_position(&gap.from, s->epoch, s->next - 1);
+    set_position(&gap.to, to_epoch, to_seq);
+    return link_outbox_gap(&s->outbox, &gap);
 }
 
 /* One gap from next on, at most to end, that does not mix reasons or backfill with live. */
 static bool tell_missing(struct link_sequencer *s, uint64_t end, enum gap_reason reason)
 {
-    const struct link_void *hollow = void_at(s, s->next);
+    const struct link_void *hollow = link_voids_at(&s->voids, s->next);
 
     if (!go_live(s)) {
         return false;
@@ -209,7 +148,7 @@ static bool tell_missing(struct link_sequencer *s, uint64_t end, enum gap_reason
         end = hollow->to < end ? hollow->to : end;
         reason = hollow->reason;
     } else {
-        end = before_next_void(s, s->next, end);
+        end = link_voids_before_next(&s->voids, s->next, end);
     }
     if (!tell_gap(s, s->epoch, end, reason)) {
         return false;
@@ -220,23 +159,32 @@ static bool tell_missing(struct link_sequencer *s, uint64_t end, enum gap_reason
 
 /* ---- moving on ---- */
 
-/* Tells what can be told now: voids and held events that begin at next. */
+static bool has_hole(const struct link_sequencer *s)
+{
+    return s->phase != PHASE_BLANK && s->next <= s->highest;
+}
+
+/* The void at next, if its events do not come any more: what was sent live before it became a void
+ * may still be on its way. */
+static const struct link_void *void_ahead(const struct link_sequencer *s)
+{
+    return s->voids.count > 0 && has_hole(s) ? link_voids_at(&s->voids, s->next) : NULL;
+}
+
+/* Tells what can be told now: held events that begin at next, and voids. */
 static bool advance(struct link_sequencer *s)
 {
     for (;;) {
-        const struct link_void *hollow = s->voids.count ? void_at(s, s->next) : NULL;
         struct feed_event *first = link_held_first(&s->held);
+        const struct link_void *hollow = NULL;
 
         if (!go_live(s)) {
             return false;
         }
+        hollow = void_ahead(s);
         if (first && first->position.seq < s->next) {
             first = link_held_pop(&s->held);
             feed_event_unref(&first);
-        } else if (hollow) {
-            if (!tell_missing(s, hollow->to, hollow->reason)) {
-                return false;
-            }
         } else if (first && first->position.seq == s->next) {
             struct feed_event *told = first;
 
@@ -245,6 +193,15 @@ static bool advance(struct link_sequencer *s)
             }
             /* The reference has gone into the item; popping only takes it off the array. */
             link_held_pop(&s->held);
+        } else if (hollow) {
+            uint64_t end = hollow->to;
+
+            if (first && first->position.seq - 1 < end) {
+                end = first->position.seq - 1; /* it came although its number is void */
+            }
+            if (!tell_missing(s, end, hollow->reason)) {
+                return false;
+            }
         } else {
             return true;
         }
@@ -272,11 +229,6 @@ static bool give_up_until(struct link_sequencer *s, uint64_t seq, enum gap_reaso
             return false;
         }
     }
-}
-
-static bool has_hole(const struct link_sequencer *s)
-{
-    return s->phase != PHASE_BLANK && s->next <= s->highest;
 }
 
 static uint64_t hole_end(const struct link_sequencer *s)
@@ -317,49 +269,10 @@ static void raise_highest(struct link_sequencer *s, uint64_t seq)
 
 /* ---- epochs ---- */
 
-static bool is_past(const struct link_sequencer *s, const char *epoch)
-{
-    for (size_t i = 0; i < PAST_EPOCHS; i++) {
-        if (memcmp(s->past[i], epoch, EPOCH_LEN) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* An event of an epoch that no position answer has named: kept until one does. */
-static void hold_early(struct link_sequencer *s, struct feed_event **event_p)
-{
-    const char *epoch = (*event_p)->position.epoch;
-
-    if (memcmp(s->early_epoch, epoch, EPOCH_LEN) != 0) {
-        link_held_clear(&s->early);
-        memcpy(s->early_epoch, epoch, EPOCH_LEN + 1);
-        s->head_wanted = true;
-    }
-    if (link_held_add(&s->early, event_p) != NHUB_OK) {
-        feed_event_unref(event_p); /* a hole for later */
-    }
-}
-
-static void adopt_early(struct link_sequencer *s, int64_t now_ms)
-{
-    struct feed_event *event = NULL;
-
-    if (memcmp(s->early_epoch, s->epoch, EPOCH_LEN) != 0) {
-        link_held_clear(&s->early);
-    }
-    while ((event = link_held_pop(&s->early)) != NULL) {
-        link_sequencer_event(s, &event, now_ms);
-    }
-    memset(s->early_epoch, 0, sizeof s->early_epoch);
-}
-
-/* Where the backfill begins. */
+/* Where the backfill begins: so many events back, whatever voids lie between. */
 static uint64_t backfill_start(const struct link_sequencer *s, const struct link_head *head)
 {
-    const uint64_t wanted = s->options.backfill_events;
-    const uint64_t start = head->seq >= wanted ? head->seq - wanted + 1 : 1;
+    const uint64_t start = link_voids_back(&head->voids, head->seq, s->options.backfill_events);
 
     return start > head->oldest ? start : head->oldest;
 }
@@ -376,14 +289,14 @@ static bool leave_epoch(struct link_sequencer *s, const char *epoch, uint64_t ne
         return false;
     }
     link_held_clear(&s->held);
-    memcpy(s->past[s->past_at], s->epoch, EPOCH_LEN + 1);
-    s->past_at = (s->past_at + 1) % PAST_EPOCHS;
+    link_epochs_leave(&s->epochs, s->epoch);
     return true;
 }
 
 static bool enter_epoch(struct link_sequencer *s, const struct link_head *head, int64_t now_ms)
 {
     const uint64_t start = s->phase == PHASE_LIVE ? head->oldest : backfill_start(s, head);
+    struct feed_event *early = NULL;
 
     if (s->phase != PHASE_BLANK && !leave_epoch(s, head->epoch, start)) {
         return false;
@@ -400,7 +313,9 @@ static bool enter_epoch(struct link_sequencer *s, const struct link_head *head, 
     s->hole_ms = 0;
     s->page_after_ms = 0;
     /* A page under way belongs to the old epoch and is known by that when it comes. */
-    adopt_early(s, now_ms);
+    while ((early = link_epochs_release(&s->epochs, s->epoch)) != NULL) {
+        link_sequencer_event(s, &early, now_ms);
+    }
     return true;
 }
 
@@ -412,20 +327,17 @@ void link_sequencer_event(struct link_sequencer *s, struct feed_event **event_p,
     const uint64_t before = s->next;
 
     if (s->phase == PHASE_BLANK || memcmp(event->position.epoch, s->epoch, EPOCH_LEN) != 0) {
-        if (is_past(s, event->position.epoch)) {
+        if (link_epochs_is_past(&s->epochs, event->position.epoch)) {
             counter_bump(&s->options.counters->events_duplicate_total, 1);
             feed_event_unref(event_p);
-        } else {
-            hold_early(s, event_p);
+        } else if (link_epochs_hold(&s->epochs, event_p)) {
+            s->head_wanted = true;
         }
         return;
     }
     raise_highest(s, event->position.seq);
     if (event->position.seq == s->next && tell_event(s, event_p)) {
         counter_bump(&s->options.counters->events_in_total, 1);
-        if (s->held.count > 0 || s->voids.count > 0) {
-            NHUB_IGNORE(!advance(s)); /* without memory the rest stays held */
-        }
     } else if (event->position.seq > s->next) {
         const nhub_err err = link_held_add(&s->held, event_p);
 
@@ -439,6 +351,9 @@ void link_sequencer_event(struct link_sequencer *s, struct feed_event **event_p,
     }
     if (*event_p) {
         feed_event_unref(event_p);
+    }
+    if (s->held.count > 0 || s->voids.count > 0) {
+        NHUB_IGNORE(!advance(s)); /* without memory the rest stays held */
     }
     note_hole(s, before, now_ms);
 }
@@ -647,12 +562,7 @@ int64_t link_sequencer_deadline(const struct link_sequencer *s)
 
 struct feed_item *link_sequencer_take(struct link_sequencer *s, struct feed_item **out_last)
 {
-    struct feed_item *const first = s->first;
-
-    *out_last = s->last;
-    s->first = NULL;
-    s->last = NULL;
-    return first;
+    return link_outbox_take(&s->outbox, out_last);
 }
 
 bool link_sequencer_is_live(const struct link_sequencer *s)

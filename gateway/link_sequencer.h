@@ -7,6 +7,8 @@
  *
  *   - Within an epoch seq has no holes but voids. Events behind a hole wait for the refill, at most
  *     wait_ms without progress; what does not fit into max_held_bytes is dropped and fetched later.
+ *   - A void is not refilled: it is told as a gap with its reason, once something behind it is
+ * known to be out (its events may have been sent live, and then they are not missing here).
  *   - A lost tail is seen by a `position` answer. Such an answer overtakes the events, so the tail
  *     counts as lost only if it is still missing a while later (500 ms; less right after a connect,
  *     when the hub may not have known the subscription yet).
@@ -25,6 +27,7 @@
 
 #include "gateway/counters.h"
 #include "gateway/feed.h"
+#include "gateway/link_voids.h"
 
 struct link_sequencer;
 
@@ -33,17 +36,6 @@ struct link_sequencer_options {
     size_t max_held_bytes;
     int64_t wait_ms;
     struct gateway_counters *counters; /* events_in, events_duplicate, refilled */
-};
-
-#define LINK_VOIDS_MAX 64
-/* Numbers that no event has, both ends included. */
-struct link_void {
-    uint64_t from, to;
-    enum gap_reason reason;
-};
-struct link_voids {
-    struct link_void list[LINK_VOIDS_MAX];
-    size_t count;
 };
 
 /* What a `position` answer says. */

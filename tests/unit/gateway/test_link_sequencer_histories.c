@@ -3,7 +3,8 @@
  * The sequencer against thousands of random histories.
  *
  * A hub numbers events in epochs and keeps the newest ones; what it sends is lost, repeated and
- * shuffled; pages may be short, fail or come late; connections break; memory runs out. Whatever
+ * shuffled; it crashes and leaves voids, and its disk fails under events that went out live; pages
+ * may be short, fail or come late; connections break; memory runs out. Whatever
  * happens, the feed must be: in each epoch every number in order exactly once, as an event or
  * inside one gap, from where live began (or the backfill) to the end; and without a gap where the
  * hub kept everything and answered.
@@ -37,6 +38,7 @@ struct model {
     char epoch[EPOCH_LEN + 1];
     uint64_t seq;    /* last given out */
     uint64_t oldest; /* oldest kept */
+    struct link_voids voids;
     bool is_linked;
     struct feed_event *pipe[8]; /* under way to the SUB */
     size_t in_pipe;
@@ -149,15 +151,6 @@ static void hub_numbers(struct model *m)
     }
 }
 
-static void hub_restarts(struct model *m)
-{
-    for (size_t i = 0; i < EPOCH_LEN; i++) {
-        m->epoch[i] = (char)('a' + pick(m, 26));
-    }
-    m->seq = 0;
-    m->oldest = 1;
-}
-
 static void cut(struct model *m)
 {
     while (m->in_pipe > 0) {
@@ -170,9 +163,54 @@ static void cut(struct model *m)
     after_call();
 }
 
+static void hub_restarts(struct model *m)
+{
+    for (size_t i = 0; i < EPOCH_LEN; i++) {
+        m->epoch[i] = (char)('a' + pick(m, 26));
+    }
+    m->seq = 0;
+    m->oldest = 1;
+    m->voids.count = 0;
+}
+
+/* The numbers from … to have no event any more; a void that touches the last one makes it longer.
+ */
+static void make_void(struct model *m, uint64_t from, uint64_t to, enum gap_reason reason)
+{
+    const struct link_void *last = m->voids.count ? &m->voids.list[m->voids.count - 1] : NULL;
+    const struct link_void hollow = {
+        .from = last && last->to >= from ? last->to + 1 : from, .to = to, .reason = reason};
+
+    if (hollow.from <= hollow.to) {
+        link_voids_add(&m->voids, &hollow);
+    }
+}
+
+/* The last events, which were sent, were not on the disk yet, and the reservation is void. */
+static void hub_crashes(struct model *m)
+{
+    const uint64_t unwritten = pick(m, 4) < m->seq ? pick(m, 4) : 0;
+
+    cut(m);
+    make_void(m, m->seq + 1 - (unwritten < m->seq ? unwritten : m->seq), m->seq + 50,
+              GAP_UNCLEAN_STOP);
+    m->seq += 50;
+    m->oldest = m->oldest > m->seq ? m->seq : m->oldest;
+}
+
+/* Events that went out live, or are about to, turn out not to be stored. */
+static void disk_fails(struct model *m)
+{
+    const uint64_t count = 1 + pick(m, 5);
+
+    if (m->seq > count) {
+        make_void(m, m->seq + 1 - count, m->seq, GAP_NOT_STORED);
+    }
+}
+
 static void answer_position(struct model *m)
 {
-    struct link_head h = {.seq = m->seq, .oldest = m->oldest};
+    struct link_head h = {.seq = m->seq, .oldest = m->oldest, .voids = m->voids};
 
     memcpy(h.epoch, m->epoch, sizeof h.epoch);
 
@@ -184,7 +222,8 @@ static void answer_position(struct model *m)
 
 static void answer_page(struct model *m)
 {
-    struct link_page p = {.seq = m->seq};
+    struct link_page p = {.seq = m->seq, .voids = m->voids};
+    const struct link_void *hollow = NULL;
     struct feed_event *events[128];
     size_t count = 0;
     uint64_t next = m->since.seq + 1;
@@ -206,7 +245,18 @@ static void answer_page(struct model *m)
         p.gap.reason = GAP_RETENTION;
         next = m->oldest;
     }
-    for (; next <= m->seq && count < m->limit && count < 1 + pick(m, 40); next++) {
+    hollow = link_voids_at(&m->voids, next);
+    if (hollow) {
+        p.gap.from = m->since;
+        p.gap.reason = p.has_gap ? p.gap.reason : hollow->reason;
+        p.has_gap = true;
+        memcpy(p.gap.to.epoch, m->epoch, sizeof p.gap.to.epoch);
+        p.gap.to.seq = hollow->to;
+        next = hollow->to + 1;
+    }
+    for (; next <= m->seq && !link_voids_at(&m->voids, next) && count < m->limit &&
+           count < 1 + pick(m, 40);
+         next++) {
         events[count++] = make(m->epoch, next);
     }
     p.next.seq = next - 1;
@@ -241,6 +291,10 @@ static void step(struct model *m)
     case 9:
         if (!m->is_kind && pick(m, 80) == 0) {
             hub_restarts(m);
+        } else if (!m->is_kind && pick(m, 25) == 0) {
+            hub_crashes(m);
+        } else if (!m->is_kind && pick(m, 25) == 0) {
+            disk_fails(m);
         }
         break;
     default:
