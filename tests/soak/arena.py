@@ -1,0 +1,266 @@
+"""arena: the daemons under test, the links between them and their clients, the workers, and the hands of the injector."""
+import os
+import time
+
+from support.daemons import Gateway, Hub, program
+from support.waiting import seconds, wait_until
+
+from .links import Links
+from .natives import NativeWorker
+from .publishers import PublisherWorker
+from .streams import StreamWorker
+from .walk import Asker
+from .workers import Worker
+
+EVERYTHING = ["*", "StatsEvent", "hub.*"]
+MARKED = ["soak.mark"]
+
+HUB_FLAGS = ["--hub-stats-interval-s", "5", "--hub-history-events", "60000", "--hub-dedup-ids", "100000"]
+GATEWAY_FLAGS = ["--gateway-cache-events", "30000", "--gateway-session-max-bytes", "1MiB",
+                 "--gateway-send-buffer-bytes", "64KiB", "--gateway-drain-s", "1"]
+
+
+def stream_specs():
+    whole = {"is_contiguous": True}
+    return [
+        {"name": "ws everything", "door": "ws", "patterns": EVERYTHING, "traits": whole},
+        {"name": "sse everything", "door": "sse", "patterns": EVERYTHING, "traits": whole},
+        {"name": "sse exact", "door": "sse", "patterns": ["soak.a.0", "soak.c.1", *MARKED]},
+        {"name": "ws glob", "door": "ws", "patterns": ["soak.[ab].*", *MARKED]},
+        {"name": "sse glob", "door": "sse", "patterns": ["soak.?.[!01]", *MARKED]},
+        {"name": "ws slow", "door": "ws", "patterns": ["soak.*"], "buffer": 8192},
+        {"name": "sse slow", "door": "sse", "patterns": ["soak.*"], "buffer": 8192},
+        {"name": "ws drop_oldest", "door": "ws", "patterns": ["soak.*"], "policy": "drop_oldest", "buffer": 8192},
+        {"name": "sse drop_oldest", "door": "sse", "patterns": ["soak.*"], "policy": "drop_oldest", "buffer": 8192},
+        {"name": "ws latest", "door": "ws", "patterns": ["soak.*"], "policy": "latest", "buffer": 8192},
+        {"name": "sse latest", "door": "sse", "patterns": ["soak.*"], "policy": "latest", "buffer": 8192},
+    ]
+
+
+SLEEPERS = [s["name"] for s in stream_specs() if s.get("buffer")]
+
+
+def native_specs(folder, start):
+    errors = os.path.join(folder, "commands.stderr")
+    return [
+        {"name": "sub raw", "door": "sub", "patterns": EVERYTHING},
+        {"name": "command everything", "door": "command", "patterns": EVERYTHING, "start": start, "errors": errors},
+        {"name": "command glob", "door": "command", "patterns": ["soak.b.*", *MARKED], "start": start, "errors": errors,
+         "traits": {"is_late_allowed": True}},
+        {"name": "history everything", "door": "history", "patterns": EVERYTHING, "limit": 2000, "start": start,
+         "traits": {"is_contiguous": True}},
+        {"name": "history glob", "door": "history", "patterns": ["*.1", *MARKED], "limit": 300, "start": start, "every": 1.0},
+    ]
+
+
+def publisher_specs(rate, has_journal):
+    """rate: events/s of all together, roughly."""
+    synced, journaled = ("synced", "journaled") if has_journal else (None, None)
+    specs = [
+        {"door": "push", "share": 0.25},
+        {"door": "push", "share": 0.10},
+        {"door": "router", "share": 0.15, "batch": 10, "window": 16},
+        {"door": "router", "share": 0.10, "batch": 5, "window": 8, "durability": "memory", "has_id": True, "acks": "batched"},
+        {"door": "router", "share": 0.10, "batch": 20, "window": 4, "durability": synced, "has_id": True},
+        {"door": "http", "share": 0.03, "durability": journaled},
+        {"door": "http", "share": 0.03, "has_id": True},
+        {"door": "http", "share": 0.08, "batch": 20, "shape": "ndjson", "has_id": True},
+        {"door": "http", "share": 0.05, "batch": 10, "shape": "array", "durability": synced},
+        {"door": "ws", "share": 0.04, "window": 8},
+        {"door": "ws", "share": 0.04, "window": 4, "has_id": True, "durability": synced},
+        {"door": "command", "share": 0.03, "batch": 60, "has_id": True, "durability": journaled},
+    ]
+    for p, spec in enumerate(specs, 1):
+        spec["p"] = p
+        spec["rate"] = max(1.0, rate * spec.pop("share"))
+    return specs
+
+
+class Arena:
+    """Everything that runs. Actions of the schedule are methods act_<name>(dice)."""
+
+    def __init__(self, folder, run, rate, hub_flags=(), gateway_flags=(), has_journal=True):
+        self.folder, self.run, self.has_journal = folder, run, has_journal
+        os.makedirs(folder, exist_ok=True)
+        self.hub = Hub(os.path.join(folder, "hub"), [*HUB_FLAGS, *hub_flags])
+        self.hub.start()
+        ports = (self.hub.collector, self.hub.publisher, self.hub.requests)
+        # The gateway's port is not known before it runs; the links need it first.
+        self.gateway = Gateway(os.path.join(folder, "gateway"), ports)
+        self.links = Links({"hub": ports[1:], "native": ports, "client": [self.gateway.port]})
+        self.gateway.hub = (ports[0], self.links.port("hub", ports[1]), self.links.port("hub", ports[2]))
+        self.gateway.args = [*GATEWAY_FLAGS, *gateway_flags]
+        self.gateway.start()
+        self.asker = Asker(self.hub.requests)
+        self.epochs = [self.hub.epoch]
+        self.disasters, self.touched, self.problems = [], set(), []
+        self.frozen = set()
+        self.make_workers(rate)
+
+    def make_workers(self, rate):
+        hub = self.hub
+        native = {"collector": self.links.port("native", hub.collector), "publisher": self.links.port("native", hub.publisher),
+                  "requests": self.links.port("native", hub.requests), "http": self.links.port("client", self.gateway.port),
+                  "program": program("notifyhub")}
+        # The workers fork before this process uses ZeroMQ itself.
+        self.streams = Worker(StreamWorker, native["http"], stream_specs())
+        specs = publisher_specs(rate, self.has_journal)
+        self.publishers = [Worker(PublisherWorker, [s for s in specs if s["door"] in doors], native, self.run)
+                           for doors in (("push", "router"), ("http", "ws", "command"))]
+        start = f"{self.hub.epoch}-{self.position()[1]}"
+        self.natives = Worker(NativeWorker, native_specs(self.folder, start), native)
+        self.gateway.wait_connected()
+        wait_until(lambda: all(s[3] and s[1] for s in self.streams.ask("status").values()), 30, "all streams to be open")
+
+    def position(self):
+        """Where the hub is, (epoch, seq)."""
+        found = self.asker.ask({"action": "position"})
+        if found is None:
+            raise RuntimeError("the hub does not answer")
+        return found[0]["epoch"], found[0]["seq"]
+
+    # --- hands ---
+
+    def act(self, name, dice):
+        getattr(self, f"act_{name}")(dice)
+
+    def disaster(self, kind):
+        self.disasters.append((time.monotonic(), kind))
+
+    def act_kill_hub(self, _):
+        self.hub.kill()
+        self.disaster("kill")
+        self.touched.add("hub")
+
+    def act_stop_hub(self, _):
+        self.hub.stop(60)
+        self.disaster("stop")
+        self.touched.add("hub")
+
+    def act_start_hub(self, _):
+        self.hub.start(30)
+        self.asker.close()
+        if self.hub.epoch not in self.epochs:
+            self.epochs.append(self.hub.epoch)
+
+    def act_freeze_hub(self, _):
+        self.hub.pause()
+        self.frozen.add(self.hub)
+
+    def act_thaw_hub(self, _):
+        self.hub.resume()
+        self.frozen.discard(self.hub)
+
+    def act_kill_gateway(self, _):
+        self.gateway.kill()
+
+    def act_stop_gateway(self, _):
+        self.gateway.stop(60)
+
+    def act_start_gateway(self, _):
+        self.gateway.start(30)
+
+    def act_freeze_gateway(self, _):
+        self.gateway.pause()
+        self.frozen.add(self.gateway)
+
+    def act_thaw_gateway(self, _):
+        self.gateway.resume()
+        self.frozen.discard(self.gateway)
+
+    def act_kill_all(self, _):
+        self.hub.kill()
+        self.gateway.kill()
+        self.disaster("kill")
+        self.touched.add("hub")
+
+    def act_start_all(self, dice):
+        self.act_start_hub(dice)
+        self.act_start_gateway(dice)
+
+    def act_nap(self, dice):
+        self.streams.ask("nap", SLEEPERS[int(dice * 1000) % len(SLEEPERS)], 1.0 + 5.0 * (dice * 1000 % 1))
+
+    def act_readers_leave(self, dice):
+        names = [s["name"] for s in stream_specs()]
+        count = 1 + int(dice * len(names))
+        self.streams.ask("drop", names[:count] if count % 2 else names[-count:], dice)
+        self.natives.ask("again", ["command everything"] if count % 2 else ["command glob"])
+
+    def act_fast(self, dice):
+        for worker in self.publishers:
+            worker.ask("speed", 3.0 + 7.0 * dice)
+
+    def act_normal(self, _):
+        for worker in self.publishers:
+            worker.ask("speed", 1.0)
+
+    def heal(self):
+        """Everything runs again and nothing is in the way."""
+        for name in ("hub", "native", "client"):
+            self.links.open(name)
+        for daemon in list(self.frozen):
+            daemon.resume()
+        self.frozen.clear()
+        if not self.hub.running:
+            self.act_start_hub(0)
+        if not self.gateway.running:
+            self.act_start_gateway(0)
+        self.act_normal(0)
+        self.streams.ask("wake")
+        self.check_alive()
+
+    def check_alive(self):
+        for daemon in (self.hub, self.gateway):
+            if not daemon.running:
+                raise AssertionError(f"{daemon.program_name} ended by itself with {daemon.returncode}:\n{daemon.stderr[-4000:]}")
+
+    # --- the end ---
+
+    def end(self):
+        """Ends everything; returns what was wrong with the daemons' ends."""
+        for worker in (*self.publishers, self.streams, self.natives):
+            worker.end()
+        self.asker.close()
+        problems = []
+        for daemon in (self.gateway, self.hub):
+            try:
+                daemon.finish()
+            except AssertionError as error:
+                problems.append(str(error))
+        self.links.end()
+        return problems
+
+    def every_worker(self):
+        return (*self.publishers, self.streams, self.natives)
+
+    @staticmethod
+    def stretch(value):
+        return seconds(value)
+
+
+def _link_actions(name, link):
+    def close(self, _):
+        self.links.close(link)
+        self.touched.add(link)
+
+    def cut(self, _):
+        self.links.cut(link)
+        self.touched.add(link)
+
+    def silence(self, _):
+        self.links.silence(link)
+        self.touched.add(link)
+
+    def slow(self, dice):
+        self.links.delay(link, 0.01 + 0.2 * dice)
+
+    def open_(self, _):
+        self.links.open(link)
+
+    for word, action in (("close", close), ("cut", cut), ("silence", silence), ("slow", slow), ("open", open_)):
+        setattr(Arena, f"act_{word}_{name}", action)
+
+
+for _name, _link in (("hub_link", "hub"), ("client_link", "client"), ("native_link", "native")):
+    _link_actions(_name, _link)

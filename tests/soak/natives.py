@@ -1,0 +1,224 @@
+"""natives: subscribers beside the gateway: a raw SUB, `notifyhub sub` (libnotifyhub), and pollers of history."""
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+import urllib.parse
+
+import re
+
+import zmq
+
+from .lines import parse_position
+from .transcript import Reading
+
+# An event inside a page: values of the checker hold no such end, so the raw bytes can be cut out of the page.
+PAGE_EVENT = re.compile(rb'\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\}', re.S)
+
+
+class RawSub:
+    """A plain SUB as the original's clients have it. It promises order and no repeats, not completeness: libzmq drops
+    for it silently at the high-water mark, and a reconnect loses what was sent meanwhile."""
+
+    def __init__(self, spec, ports):
+        self.spec = spec
+        self.reading = Reading(spec["name"], "sub", spec["patterns"], is_complete=False)
+        self.mark = -1
+        self.socket = zmq.Context.instance().socket(zmq.SUB)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.SUBSCRIBE, spec.get("prefix", "").encode())
+        self.socket.connect(f"tcp://127.0.0.1:{ports['publisher']}")
+
+    def step(self):
+        count = 0
+        while count < 5000:
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            count += 1
+            line = frames[1]
+            if self.reading.start is None:
+                at = line.rindex(b'"seq":')
+                self.reading.begins(f"{line[-10:-2].decode()}-{int(line[at + 6:-20]) - 1}")
+            mark = self.reading.event(line)
+            if mark is not None:
+                self.mark = mark
+        return count
+
+    def end(self):
+        self.socket.close()
+
+
+class CommandSub:
+    """`notifyhub sub --json`: libnotifyhub's subscriber. It is killed and started again with --since now and then."""
+
+    def __init__(self, spec, ports):
+        self.spec, self.ports = spec, ports
+        self.reading = Reading(spec["name"], "command", spec["patterns"], **spec.get("traits", {}))
+        self.mark, self.last, self.process = -1, None, None
+        self.runs = 0
+
+    def start(self):
+        patterns = self.spec["patterns"]
+        since = ["--since", self.last] if self.last else []
+        errors = open(self.spec["errors"], "ab")  # pylint: disable=consider-using-with
+        self.process = subprocess.Popen(
+            [self.ports["program"], "sub", "--json", "--publisher-port", str(self.ports["publisher"]),
+             "--requests-port", str(self.ports["requests"]), *since, *patterns],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
+        errors.close()
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.data = b""
+        self.runs += 1
+
+    def step(self):
+        if self.process is None:
+            if self.last is None and self.spec.get("start"):
+                self.last = self.spec["start"]
+                self.reading.begins(self.last)
+            self.start()
+        try:
+            piece = os.read(self.process.stdout.fileno(), 1 << 18)
+        except BlockingIOError:
+            return 0
+        if not piece:
+            self.reading.notes.append(f"notifyhub sub ended by itself with {self.process.wait()}")
+            self.process = None
+            return 0
+        *lines, self.data = (self.data + piece).split(b"\n")
+        for line in lines:
+            self.take(line)
+        return len(lines)
+
+    def take(self, line):
+        if line.startswith(b'{"op":'):
+            message = json.loads(line)
+            if message["reason"] == "unknown":
+                self.reading.resumed("unknown")
+            self.last = self.reading.gap(message["from"], message["to"], message["reason"])
+            return
+        mark = self.reading.event(line)
+        if mark is not None:
+            self.mark = mark
+        at = line.rindex(b'"seq":')
+        self.last = f"{line[-10:-2].decode()}-{line[at + 6:-20].decode()}"
+
+    def again(self):
+        """Ends it without warning; the next run goes on from the last line that was read whole."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    end = again
+
+
+class Poller:
+    """Reads GET /events page by page, like a job that runs every second."""
+
+    def __init__(self, spec, ports):
+        self.spec, self.ports = spec, ports
+        self.reading = Reading(spec["name"], "history", spec["patterns"], **spec.get("traits", {}))
+        self.mark, self.last, self.next_at = -1, spec["start"], 0.0
+        self.reading.begins(self.last)
+        self.sock = None
+
+    def step(self):
+        if time.monotonic() < self.next_at:
+            return 0
+        query = [("event_type", p) for p in self.spec["patterns"]] + [("since", self.last), ("limit", self.spec["limit"])]
+        status, body = self.get("/events?" + urllib.parse.urlencode(query))
+        if status != 200:
+            if status not in (None, 503, 504, 429):
+                self.reading.notes.append(f"history answered {status} {body[:300]!r}")
+            self.next_at = time.monotonic() + 0.3
+            return 0
+        first, last = body.find(b'"events":[') + 10, body.rindex(b'],"result":')
+        rest = json.loads(b"{" + body[last + 2:])
+        if rest["result"] == "unknown":
+            self.reading.resumed("unknown")
+        if "gap" in rest:
+            self.reading.gap(rest["gap"]["from"], rest["gap"]["to"], rest["gap"]["reason"])
+        count = 0
+        for match in PAGE_EVENT.finditer(body, first, last):
+            count += 1
+            mark = self.reading.event(match.group(0))
+            if mark is not None:
+                self.mark = mark
+        if parse_position(rest["next"]) != parse_position(self.last):
+            self.last = rest["next"]
+        if not rest["more"]:
+            self.next_at = time.monotonic() + self.spec.get("every", 0.5)
+        return count
+
+    def get(self, path):
+        try:
+            if self.sock is None:
+                self.sock = socket.create_connection(("127.0.0.1", self.ports["http"]), timeout=2)
+                self.sock.settimeout(8)
+            self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            data = self.piece()
+            while b"\r\n\r\n" not in data:
+                data += self.piece()
+            head, body = data.split(b"\r\n\r\n", 1)
+            lines = head.decode("iso-8859-1").lower().split("\r\n")
+            fields = dict(line.split(": ", 1) for line in lines[1:])
+            pieces, size = [body], len(body)
+            while size < int(fields["content-length"]):
+                pieces.append(self.piece())
+                size += len(pieces[-1])
+            if fields.get("connection") == "close":
+                self.end()
+            return int(lines[0].split()[1]), b"".join(pieces)
+        except OSError:
+            self.end()
+            return None, b""
+
+    def piece(self):
+        piece = self.sock.recv(1 << 18)
+        if not piece:
+            raise ConnectionError("closed")
+        return piece
+
+    def end(self):
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+
+KINDS = {"sub": RawSub, "command": CommandSub, "history": Poller}
+
+
+class NativeWorker:
+    """Subscribers of these kinds, in one process."""
+
+    def __init__(self, control, specs, ports):
+        self.control = control
+        self.readers = [KINDS[spec["door"]](spec, ports) for spec in specs]
+
+    def step(self, timeout):
+        if sum(reader.step() for reader in self.readers) == 0:
+            waits = [self.control] + [r.process.stdout for r in self.readers if getattr(r, "process", None)]
+            select.select(waits, [], [], min(timeout, 0.02))
+
+    def handle(self, word, *arguments):
+        if word == "status":
+            return {r.spec["name"]: (r.mark, getattr(r, "last", None), getattr(r, "runs", 1), True) for r in self.readers}
+        if word == "again":
+            for reader in self.readers:
+                if reader.spec["name"] in arguments[0]:
+                    reader.again()
+        elif word == "collect":
+            readings = []
+            for reader in self.readers:
+                readings.append(reader.reading)
+                reader.reading = reader.reading.successor()
+            return readings
+        elif word == "end":
+            for reader in self.readers:
+                reader.end()
+        return None
