@@ -49,7 +49,14 @@ const char *gateway_door_name(enum gateway_door door); /* "http", "sse", "ws" */
     X(REJECT_SINCE_ON_LIVE, "since_on_live_stream")                                                \
     X(REJECT_BINARY, "binary_message")                                                             \
     X(REJECT_BAD_UTF8, "bad_utf8")                                                                 \
-    X(REJECT_CANCELLED, "cancelled")
+    X(REJECT_CANCELLED, "cancelled")                                                               \
+    X(REJECT_UNKNOWN_GROUP, "unknown_group")                                                       \
+    X(REJECT_GROUP_EXISTS, "group_exists")                                                         \
+    X(REJECT_BAD_GROUP_NAME, "bad_group_name")                                                     \
+    X(REJECT_TOO_MANY_GROUPS, "too_many_groups")                                                   \
+    X(REJECT_TOO_MANY_WAITING, "too_many_waiting")                                                 \
+    X(REJECT_JOURNAL, "journal_unavailable")                                                       \
+    X(REJECT_UNKNOWN_CLIENT, "unknown_client")
 
 enum reject_reason {
 #define REJECT_ROW(name, text) name,
@@ -95,6 +102,7 @@ struct gateway_counters {
     counter pattern_sets;
     counter cache_events, cache_bytes, stream_bytes, session_lag_max;
     counter writes_total; /* send calls to subscribers */
+    counter last_client;  /* numbers of clients, given out in ascending order */
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/net.h"
 #include "gateway/hub_link.h"
 #include "gateway/protocols/front_door.h"
+#include "gateway/protocols/http_fetches.h"
 #include "gateway/protocols/http_server.h"
 #include "gateway/stream_loop.h"
 
@@ -64,8 +65,11 @@ static void say_not_listening(const struct gateway *g, nhub_err err, int errnum)
 
 static nhub_err start_doors(struct gateway *g)
 {
-    nhub_err err = http_server_create(&g->http, g);
+    nhub_err err = http_fetches_create(&g->fetches);
 
+    if (err == NHUB_OK) {
+        err = http_server_create(&g->http, g);
+    }
     if (err != NHUB_OK) {
         say_failed("http server", err);
         return err;
@@ -85,6 +89,8 @@ nhub_err gateway_start(struct gateway *g, const struct settings *settings)
     g->settings = settings;
     g->start_mono_ms = clock_mono_ms();
     g->start_wall_us = clock_wall_us();
+    /* Not those of an earlier life of this gateway: fewer than a million connect in a second. */
+    counter_set(&g->counters.last_client, (uint64_t)g->start_wall_us);
     /* Before any library sizes its tables by the limit. */
     NHUB_IGNORE(net_raise_fd_limit(FDS_WANTED) == 0);
     /* The first JSON text would read the random device in some request otherwise. */
@@ -136,6 +142,7 @@ void gateway_stop(struct gateway *g)
     front_door_destroy(&g->door); /* only now does nobody ask for its heartbeat any more */
     hub_link_destroy(&g->link);
     stream_loop_destroy(&g->streams);
+    http_fetches_destroy(&g->fetches);
 }
 
 const char *gateway_stuck_loop(struct gateway *g)

@@ -12,6 +12,7 @@
 struct hub_link;
 struct stream_loop;
 struct http_server;
+struct http_fetches;
 struct front_door;
 
 struct gateway {
@@ -20,6 +21,7 @@ struct gateway {
     struct hub_link *link;
     struct stream_loop *streams;
     struct http_server *http;
+    struct http_fetches *fetches; /* those that wait over HTTP */
     struct front_door *door;
     atomic_bool draining;
     int64_t drain_mono_ms; /* main thread only */

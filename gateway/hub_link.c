@@ -155,6 +155,7 @@ void hub_link_query(struct hub_link *link, struct query_job *job)
         buf_init(&job->answer);
         job->events = NULL;
         job->event_count = 0;
+        job->was_sent = false;
         job->err = NHUB_EUNAVAIL;
         job->done(job);
     }

@@ -77,7 +77,7 @@ struct publish_job {
 };
 void hub_link_publish(struct hub_link *link, struct publish_job *job);
 
-enum query_kind { QUERY_HISTORY, QUERY_STATS, QUERY_POSITION };
+enum query_kind { QUERY_HISTORY, QUERY_STATS, QUERY_POSITION, QUERY_GROUP };
 struct query_job {
     struct letter letter;
     enum query_kind kind;
@@ -86,14 +86,19 @@ struct query_job {
     const char *const *patterns; /* HISTORY; memory valid until done() */
     size_t pattern_count;
     uint64_t limit;
+    const char *text; /* GROUP: the request's JSON without the closing brace, for the link to put
+                         its request_id behind; memory valid until done() */
+    size_t text_len;
+    bool is_fetch; /* GROUP: it may wait at the hub, and changes nothing: a stop gives it up */
     int64_t deadline_ms;                 /* 0 = 2 s from now */
     void (*done)(struct query_job *job); /* link's thread */
     void *context;
     /* results */
     nhub_err err;      /* NHUB_OK, NHUB_EUNAVAIL (no hub), NHUB_ETIMEOUT, NHUB_EREFUSED (answer has
-                          success false), NHUB_EPROTO */
+                          success false), NHUB_EPROTO; GROUP: NHUB_EFULL too many are under way */
+    bool was_sent;     /* GROUP: it went out, so without an answer it may have been carried out */
     struct buf answer; /* the answer's JSON header as text; the maker frees it with buf_fini() */
-    struct feed_event **events; /* HISTORY: array and references owned by the maker afterwards */
+    struct feed_event **events; /* HISTORY, GROUP: array and references are the maker's then */
     size_t event_count;
 };
 void hub_link_query(struct hub_link *link, struct query_job *job);

@@ -414,6 +414,7 @@ static void send_queries(struct link_loop *l)
     while (l->is_up && link_queries_next(l->query, query_id, &key, &l->text)) {
         if (!send_text(l, 0, NULL, NULL)) {
             link_queries_unsent(l->query, key);
+            l->wants_out = link_sockets_are_open(&l->sockets); /* what waits goes on when it can */
             return;
         }
     }
@@ -542,7 +543,8 @@ static bool is_finished(struct link_loop *l)
     }
     take_letters(l);
     return l->now_ms >= l->stop_due_ms ||
-           (link_publish_in_flight(l->publish) == 0 && link_publish_waiting(l->publish) == 0);
+           (link_publish_in_flight(l->publish) == 0 && link_publish_waiting(l->publish) == 0 &&
+            link_queries_changes(l->query) == 0);
 }
 
 /* While the stream loop is behind, events wait in the SUB socket, and what does not fit there is

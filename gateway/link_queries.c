@@ -3,6 +3,7 @@
  */
 #include "gateway/link_queries.h"
 
+#include "gateway/link_groups.h"
 #include "wire/request.h"
 
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct link_queries {
     struct query_job *first, *last; /* waiting, linked by their letters */
     size_t waiting;
     int64_t deadline_ms; /* not later than the earliest of all jobs */
+    struct link_groups *groups;
 };
 
 nhub_err link_queries_create(struct link_queries **out)
@@ -30,6 +32,10 @@ nhub_err link_queries_create(struct link_queries **out)
         return NHUB_ENOMEM;
     }
     q->deadline_ms = INT64_MAX;
+    if (link_groups_create(&q->groups) != NHUB_OK) {
+        free(q);
+        return NHUB_ENOMEM;
+    }
     *out = q;
     return NHUB_OK;
 }
@@ -72,6 +78,7 @@ void link_queries_destroy(struct link_queries **q_p)
 {
     if (*q_p) {
         link_queries_lost(*q_p);
+        link_groups_destroy(&(*q_p)->groups);
         free(*q_p);
         *q_p = NULL;
     }
@@ -97,6 +104,7 @@ void link_queries_lost(struct link_queries *q)
         finish(pop(q), NHUB_EUNAVAIL);
     }
     q->deadline_ms = INT64_MAX;
+    link_groups_lost(q->groups);
 }
 
 void link_queries_add(struct link_queries *q, struct query_job *job, int64_t now_ms)
@@ -104,14 +112,17 @@ void link_queries_add(struct link_queries *q, struct query_job *job, int64_t now
     buf_init(&job->answer);
     job->events = NULL;
     job->event_count = 0;
+    job->was_sent = false;
     if (job->deadline_ms == 0) {
         job->deadline_ms = now_ms + DEFAULT_TIMEOUT_MS;
     }
     if (!q->is_up || q->waiting >= MAX_WAITING) {
         finish(job, NHUB_EUNAVAIL);
-        return;
+    } else if (job->kind == QUERY_GROUP) {
+        link_groups_add(q->groups, job);
+    } else {
+        push(q, job);
     }
-    push(q, job);
 }
 
 static void write_request(const struct query_job *job, uint64_t id, struct buf *out)
@@ -130,6 +141,21 @@ static void write_request(const struct query_job *job, uint64_t id, struct buf *
     }
 }
 
+static bool next_of_groups(struct link_queries *q, uint64_t (*make_id)(uint64_t key),
+                           uint64_t *out_key, struct buf *out_request)
+{
+    const struct query_job *job = q->is_up ? link_groups_next(q->groups, out_key) : NULL;
+
+    if (!job) {
+        return false;
+    }
+    buf_add(out_request, job->text, job->text_len);
+    buf_add_str(out_request, ",\"request_id\":");
+    buf_add_u64(out_request, make_id(*out_key));
+    buf_add_char(out_request, '}');
+    return true;
+}
+
 bool link_queries_next(struct link_queries *q, uint64_t (*make_id)(uint64_t key), uint64_t *out_key,
                        struct buf *out_request)
 {
@@ -139,7 +165,7 @@ bool link_queries_next(struct link_queries *q, uint64_t (*make_id)(uint64_t key)
         place++;
     }
     if (!q->is_up || !q->first || place == WINDOW) {
-        return false;
+        return next_of_groups(q, make_id, out_key, out_request);
     }
     q->flying[place].job = pop(q);
     q->flying[place].key = ++q->last_key;
@@ -165,7 +191,9 @@ void link_queries_unsent(struct link_queries *q, uint64_t key)
 {
     struct query_job *job = land(q, key);
 
-    if (job) {
+    if (link_groups_owns(key)) {
+        link_groups_unsent(q->groups, key);
+    } else if (job) {
         finish(job, NHUB_EUNAVAIL);
     }
 }
@@ -173,7 +201,7 @@ void link_queries_unsent(struct link_queries *q, uint64_t key)
 void link_queries_answer(struct link_queries *q, uint64_t key, const struct link_answer *answer,
                          const char *text, size_t len, struct feed_event ***events_p, size_t count)
 {
-    struct query_job *job = land(q, key);
+    struct query_job *job = link_groups_owns(key) ? link_groups_land(q->groups, key) : land(q, key);
 
     if (!job) {
         for (size_t i = 0; i < count; i++) {
@@ -198,6 +226,7 @@ void link_queries_expire(struct link_queries *q, int64_t now_ms)
 {
     size_t left = q->waiting;
 
+    link_groups_expire(q->groups, now_ms);
     if (q->deadline_ms > now_ms) {
         return;
     }
@@ -225,10 +254,17 @@ void link_queries_expire(struct link_queries *q, int64_t now_ms)
 
 int64_t link_queries_deadline(const struct link_queries *q)
 {
-    return q->deadline_ms;
+    const int64_t groups_ms = link_groups_deadline(q->groups);
+
+    return groups_ms < q->deadline_ms ? groups_ms : q->deadline_ms;
 }
 
 size_t link_queries_waiting(const struct link_queries *q)
 {
     return q->waiting;
+}
+
+size_t link_queries_changes(const struct link_queries *q)
+{
+    return link_groups_changes(q->groups);
 }

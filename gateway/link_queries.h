@@ -3,7 +3,8 @@
  * called exactly once, at its deadline at the latest.
  *
  * Few are in flight at a time, because a page of history may be megabytes; the others wait in
- * order, bounded in number. While the hub is away a query fails at once.
+ * order, bounded in number. While the hub is away a query fails at once. Requests about consumer
+ * groups have a table of their own (link_groups.h).
  *
  * Threads: none inside; belongs to the hub link's thread.
  */
@@ -37,5 +38,7 @@ void link_queries_answer(struct link_queries *q, uint64_t key, const struct link
 void link_queries_expire(struct link_queries *q, int64_t now_ms);
 int64_t link_queries_deadline(const struct link_queries *q); /* INT64_MAX = none */
 size_t link_queries_waiting(const struct link_queries *q);
+/* Changes of consumer groups that are not answered yet; a stop waits for them. */
+size_t link_queries_changes(const struct link_queries *q);
 
 #endif

@@ -96,7 +96,7 @@ void http_request_wake(struct http_request *r)
 
 static enum http_method method_of(const char *text)
 {
-    static const char *const names[] = {"GET", "HEAD", "POST", "OPTIONS"};
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
 
     for (int i = 0; i < HTTP_METHOD_OTHER; i++) {
         if (strcmp(text, names[i]) == 0) {
@@ -213,7 +213,6 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
 
     (void)cls;
     (void)connection;
-    (void)code;
     if (!r) {
         return;
     }
@@ -227,6 +226,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     r->conn->request = NULL;
     r->conn->idle_since_ms = clock_mono_ms();
     r->conn->is_end_checked = false;
+    r->was_sent = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (r->free_state) {
         r->free_state(r->state);
     }

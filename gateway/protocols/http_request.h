@@ -25,6 +25,8 @@ enum http_method {
     HTTP_METHOD_GET,
     HTTP_METHOD_HEAD,
     HTTP_METHOD_POST,
+    HTTP_METHOD_PUT,
+    HTTP_METHOD_DELETE,
     HTTP_METHOD_OPTIONS,
     HTTP_METHOD_OTHER
 };
@@ -60,7 +62,7 @@ struct http_request;
 
 struct http_route {
     enum http_method method; /* GET serves HEAD, too */
-    const char *path;
+    const char *path;        /* a segment in braces stands for any that is not empty */
     void (*admit)(struct http_request *r); /* may answer. NULL: everything may pass */
     void (*run)(struct http_request *r);
 };
@@ -102,6 +104,7 @@ struct http_request {
     struct http_answer answer;
     unsigned logged_status; /* for the access log, when others write the answer */
     bool hang_up;           /* end the connection without an answer (a stream that is over) */
+    bool was_sent;          /* for free_state: all of the answer went into the socket */
     /* http_server's. */
     enum http_phase phase;
     enum http_wait wait;

@@ -5,6 +5,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/protocols/http_api.h"
+#include "gateway/protocols/http_groups.h"
 #include "gateway/protocols/http_health.h"
 #include "gateway/protocols/http_publish.h"
 #include "gateway/protocols/http_static.h"
@@ -22,6 +23,14 @@ static const struct http_route routes[] = {
     {HTTP_METHOD_POST, "/events",        http_publish_admit, http_publish_run},
     {HTTP_METHOD_GET,  "/events",        NULL,               http_events_run},
     {HTTP_METHOD_GET,  "/events/stream", NULL,               http_events_run},
+    {HTTP_METHOD_GET,    "/groups",                NULL,             http_groups_list_run},
+    {HTTP_METHOD_GET,    "/groups/{group}",        NULL,             http_group_show_run},
+    {HTTP_METHOD_PUT,    "/groups/{group}",        http_group_admit, http_group_put_run},
+    {HTTP_METHOD_DELETE, "/groups/{group}",        NULL,             http_group_delete_run},
+    {HTTP_METHOD_POST,   "/groups/{group}/fetch",  NULL,             http_group_fetch_run},
+    {HTTP_METHOD_POST,   "/groups/{group}/ack",    http_group_admit, http_group_ack_run},
+    {HTTP_METHOD_POST,   "/groups/{group}/nack",   http_group_admit, http_group_nack_run},
+    {HTTP_METHOD_POST,   "/groups/{group}/extend", http_group_admit, http_group_extend_run},
     {HTTP_METHOD_GET,  "/ws",            NULL,               http_ws_run},
     {HTTP_METHOD_GET,  "/health",        NULL,               http_live_run},
     {HTTP_METHOD_GET,  "/health/live",   NULL,               http_live_run},
@@ -52,19 +61,54 @@ static enum gateway_door door_of(const struct http_request *r)
                                                                     : GATEWAY_DOOR_HTTP;
 }
 
+/* Whether a path is the route's; *out_word is then what stands for its segment in braces, if it has
+ * one. */
+static bool matches(const char *route, const char *path, const char **out_word)
+{
+    const char *brace = strchr(route, '{');
+    const size_t before = brace ? (size_t)(brace - route) : 0;
+
+    *out_word = NULL;
+    if (!brace) {
+        return strcmp(route, path) == 0;
+    }
+    if (strncmp(route, path, before) != 0 || path[before] == '/' || path[before] == '\0') {
+        return false;
+    }
+    *out_word = path + before;
+    path += before;
+    return strcmp(strchr(brace, '}') + 1, path + strcspn(path, "/")) == 0;
+}
+
+const char *http_route_word(const struct http_request *r, size_t *out_len)
+{
+    const char *word = NULL;
+
+    if (!r->route || !matches(r->route->path, r->path, &word) || !word) {
+        return NULL;
+    }
+    *out_len = strcspn(word, "/");
+    return word;
+}
+
 /* The methods of a path, as Allow lists them; false when the path is no route's. */
 static bool methods_of(const char *path, char out[64])
 {
+    static const char *const words[] = {[HTTP_METHOD_GET] = "GET, HEAD, ",
+                                        [HTTP_METHOD_POST] = "POST, ",
+                                        [HTTP_METHOD_PUT] = "PUT, ",
+                                        [HTTP_METHOD_DELETE] = "DELETE, "};
+    const char *word = NULL;
     bool is_known = false;
 
     out[0] = '\0';
     for (size_t i = 0; i < ROUTES; i++) {
-        if (strcmp(routes[i].path, path) == 0) {
-            strcat(out, routes[i].method == HTTP_METHOD_POST ? "POST, " : "GET, HEAD, ");
+        if (matches(routes[i].path, path, &word)) {
+            strcat(out, words[routes[i].method]);
             is_known = true;
         }
     }
-    strcat(out, "OPTIONS"); /* at most "POST, GET, HEAD, OPTIONS" */
+    strcat(out, "OPTIONS"); /* at most each of the methods once */
     return is_known;
 }
 
@@ -137,10 +181,11 @@ static void refuse_method(struct http_request *r, const char *methods)
 static void find_route(struct http_request *r)
 {
     const enum http_method method = r->method == HTTP_METHOD_HEAD ? HTTP_METHOD_GET : r->method;
+    const char *word = NULL;
     char methods[64];
 
     for (size_t i = 0; i < ROUTES; i++) {
-        if (routes[i].method == method && strcmp(routes[i].path, r->path) == 0) {
+        if (routes[i].method == method && matches(routes[i].path, r->path, &word)) {
             r->route = &routes[i];
             return;
         }

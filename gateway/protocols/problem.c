@@ -48,6 +48,13 @@ static const struct row {
     [REJECT_BINARY] = {415, 0, "Binary messages are not understood"},
     [REJECT_BAD_UTF8] = {400, 0, "The text is not UTF-8"},
     [REJECT_CANCELLED] = {409, 0, "The request was cancelled by a later one"},
+    [REJECT_UNKNOWN_GROUP] = {404, 0, "There is no such consumer group"},
+    [REJECT_GROUP_EXISTS] = {409, 0, "The group exists with other settings"},
+    [REJECT_BAD_GROUP_NAME] = {400, 0, "The name of the group is not valid"},
+    [REJECT_TOO_MANY_GROUPS] = {409, 0, "There are too many groups"},
+    [REJECT_TOO_MANY_WAITING] = {429, 1, "Too many fetches of the group wait already"},
+    [REJECT_JOURNAL] = {503, 1, "The hub's journal is not available"},
+    [REJECT_UNKNOWN_CLIENT] = {404, 0, "There is no such client"},
 };
 
 static const struct row *row_of(enum reject_reason reason)
@@ -105,11 +112,11 @@ void problem_render(const struct problem *p, struct buf *out)
     if (p->has_line) {
         add_number(out, ",\"line\":", p->line);
     }
-    buf_add_str(out, "}\n");
-}
     if (p->epoch) {
         add_number(out, ",\"first_seq\":", p->first_seq);
         add_number(out, ",\"last_seq\":", p->last_seq);
         buf_add_str(out, ",\"epoch\":");
         buf_add_json_cstr(out, p->epoch);
     }
+    buf_add_str(out, "}\n");
+}

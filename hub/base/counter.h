@@ -26,6 +26,11 @@ static inline uint64_t counter_get(const counter *c)
 {
     return atomic_load_explicit(c, memory_order_relaxed);
 }
+/* Raises it by one: a number that nobody else gets. */
+static inline uint64_t counter_next(counter *c)
+{
+    return atomic_fetch_add_explicit(c, 1, memory_order_relaxed) + 1;
+}
 /* For a counter with a single writer: a plain load and store, no locked instruction. */
 static inline void counter_bump(counter *c, uint64_t n)
 {

@@ -28,7 +28,12 @@ static json_t *load(const char *name)
 
 static const char *method_name(const struct http_route *route)
 {
-    return route->method == HTTP_METHOD_POST ? "post" : "get";
+    static const char *const names[] = {[HTTP_METHOD_GET] = "get",
+                                        [HTTP_METHOD_POST] = "post",
+                                        [HTTP_METHOD_PUT] = "put",
+                                        [HTTP_METHOD_DELETE] = "delete"};
+
+    return names[route->method];
 }
 
 static void every_route_is_described(void **state)
