@@ -67,10 +67,13 @@ static void answer_position(struct lookup *l)
     buf_printf(&out,
                ",\"durability\":\"%s\",\"stats_event\":", durability_name(l->journal->durability));
     buf_add_json_cstr(&out, l->settings->hub.stats_event);
-    buf_printf(&out, ",\"max_event_bytes\":%" PRIu64 ",\"dedup\":%s,\"timestamp\":",
+    buf_printf(&out,
+               ",\"max_event_bytes\":%" PRIu64 ",\"dedup\":%s,\"dedup_window_s\":%" PRIu64
+               ",\"timestamp\":",
                l->settings->hub.max_event_bytes,
                l->settings->hub.dedup_ids > 0 && l->settings->hub.dedup_window_s > 0 ? "true"
-                                                                                     : "false");
+                                                                                     : "false",
+               l->settings->hub.dedup_window_s);
     stats_write_seconds(&out, clock_wall_us());
     if (l->call.request.since.kind != SINCE_NONE) {
         envelope_position(&out, "resolved", epoch, l->scan.after);

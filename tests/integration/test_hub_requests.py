@@ -339,7 +339,7 @@ def test_position(hub, dealer):
     answer = dealer.request({"action": "position"})
     assert {k: v for k, v in answer.items() if k != "timestamp"} == {
         "success": True, "protocol": 1, "epoch": hub.epoch, "seq": 0, "oldest": 1, "voids": [], "durability": "memory",
-        "stats_event": "StatsEvent", "max_event_bytes": 4 << 20, "dedup": True}
+        "stats_event": "StatsEvent", "max_event_bytes": 4 << 20, "dedup": True, "dedup_window_s": 300}
     assert abs(answer["timestamp"] - time.time()) < 5
     fill(dealer, 3)
     answer = dealer.request({"action": "position"})
