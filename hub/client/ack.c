@@ -80,6 +80,14 @@ static void read_numbers(struct ack_box *box)
     memcpy(ack->last.epoch, ack->first.epoch, sizeof ack->last.epoch);
 }
 
+static nhub_err result_of(const char *code)
+{
+    if (strcmp(code, "durability_unavailable") == 0) {
+        return NHUB_ENODURABILITY;
+    }
+    return strcmp(code, "durability_lost") == 0 ? NHUB_ENOTKEPT : NHUB_EREFUSED;
+}
+
 void ack_read(struct ack_box *box, const struct requester_answer *answer)
 {
     nhub_ack *ack = &box->ack;
@@ -101,9 +109,13 @@ void ack_read(struct ack_box *box, const struct requester_answer *answer)
         read_numbers(box);
         return;
     }
-    ack->result = NHUB_EREFUSED;
     ack->code = answer_text(box->json, "code", "refused");
+    ack->result = result_of(ack->code);
+    if (ack->result == NHUB_ENOTKEPT) {
+        read_numbers(box);
+    }
     ack->error = answer_text(box->json, "error", "the hub gave no reason");
+    ack->has_index = json_is_integer(json_object_get(box->json, "index"));
     ack->index = (size_t)answer_u64(box->json, "index");
     ack->offset = answer_u64(box->json, "offset");
 }

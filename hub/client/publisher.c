@@ -191,8 +191,7 @@ size_t nhub_publisher_queued(const nhub_publisher *publisher)
 
 static bool is_settled(const struct nhub_publisher *p)
 {
-    return nhub_publisher_queued(p) == 0 &&
-           (!p->requester || requester_in_flight(p->requester) == 0);
+    return nhub_publisher_queued(p) == 0 && nhub_publisher_in_flight(p) == 0;
 }
 
 /* Nobody signals that a message has left, so this looks again every few milliseconds. */
@@ -212,7 +211,9 @@ nhub_err nhub_publisher_flush(nhub_publisher *publisher, int timeout_ms)
             return NHUB_ETIMEOUT;
         }
         if (p->requester) {
-            err = requester_wait(p->requester, now_ms + CLOSE_STEP_MS);
+            err = flight_wait(p, nhub_publisher_queued(p) > 0 ? now_ms + CLOSE_STEP_MS
+                                 : timeout_ms >= 0            ? deadline_ms
+                                                              : INT64_MAX);
         } else {
             (void)poll(NULL, 0, CLOSE_STEP_MS);
         }
@@ -253,8 +254,8 @@ nhub_err nhub_publisher_close(nhub_publisher **publisher_p, int linger_ms,
     NHUB_IGNORE(nhub_publisher_flush(p, linger_ms));
     report.unsent = nhub_publisher_queued(p);
     if (p->requester) {
-        report.unacked = requester_in_flight(p->requester);
-        requester_give_up(p->requester, NHUB_ECLOSED);
+        report.unacked = nhub_publisher_in_flight(p);
+        flight_give_up(p);
     }
     if (p->push && report.unsent == 0) {
         /* All messages are written; the last bytes may stand in the library's buffer. */

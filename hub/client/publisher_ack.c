@@ -1,148 +1,19 @@
 /*
- * publisher_ack: acknowledged publishes: each is one request, whose answer goes to a callback or to
- * the call that waits for it.
+ * publisher_ack: the public calls of acknowledged publishing: each publish is one request, whose
+ * answer goes to a callback or to the call that waits for it.
  */
 #include "client/publisher.h"
 
 #include "base/clock.h"
 #include "client/draft.h"
-#include "wire/request.h"
+#include "wire/json_scan.h"
 
-#include <stdlib.h>
+#include <string.h>
 
-/* A publish under way; the context of its answer. */
-struct pending {
-    struct nhub_publisher *publisher;
-    nhub_ack_fn *fn; /* NULL when a call waits for it */
-    void *context;
-    bool *out_done; /* the waiting call's */
-};
-
-/* What to send. */
-struct job {
-    const nhub_bytes *lines;
-    size_t count;
-    int mode;
-    int64_t deadline_ms;
-};
-
-static nhub_err open_requester(struct nhub_publisher *p)
-{
-    nhub_err err = NHUB_OK;
-
-    if (p->requester) {
-        return NHUB_OK;
-    }
-    err = wakeup_create(&p->wakeup);
-    if (err == NHUB_OK) {
-        err = requester_create(&p->requester, p->ctx, p->host, p->requests_port, p->window);
-    }
-    if (err == NHUB_OK) {
-        err = wakeup_watch(p->wakeup, requester_fd(p->requester));
-    }
-    if (err != NHUB_OK) {
-        requester_destroy(&p->requester);
-        wakeup_destroy(&p->wakeup);
-    }
-    return err;
-}
-
-static void on_answer(void *context, uint64_t request_id, const struct requester_answer *answer)
-{
-    struct pending *pending = context;
-    struct nhub_publisher *p = pending->publisher;
-    struct ack_box box = {0};
-
-    (void)request_id;
-    if (pending->out_done) {
-        ack_read(&p->ack, answer);
-        *pending->out_done = true;
-        free(pending);
-        return;
-    }
-    ack_read(&box, answer);
-    p->acks_called++;
-    p->callback_depth++;
-    pending->fn(pending->context, &box.ack);
-    p->callback_depth--;
-    ack_fini(&box);
-    free(pending);
-}
-
-static void free_frames(struct zframe *frames, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        zframe_close(&frames[i]);
-    }
-    free(frames);
-}
-
-/* The lines as frames; *out is to be freed with free_frames(). */
-static nhub_err make_frames(const nhub_bytes *lines, size_t count, struct zframe **out)
-{
-    struct zframe *frames = calloc(count, sizeof *frames);
-
-    if (!frames) {
-        return NHUB_ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (zframe_init_copy(&frames[i], lines[i].p, lines[i].len) != NHUB_OK) {
-            free_frames(frames, i);
-            return NHUB_ENOMEM;
-        }
-    }
-    *out = frames;
-    return NHUB_OK;
-}
-
-/* Sends the request; *pending_p is taken on success. *out_id may be cancelled later. */
-static nhub_err send_job(struct nhub_publisher *p, const struct job *job,
-                         struct pending **pending_p, uint64_t *out_id)
-{
-    struct zframe *frames = NULL;
-    struct buf json;
-    nhub_err err = requester_next_id(p->requester, out_id);
-
-    if (err != NHUB_OK) {
-        return err;
-    }
-    err = make_frames(job->lines, job->count, &frames);
-    if (err != NHUB_OK) {
-        return err;
-    }
-    buf_init(&json);
-    request_write_publish(&json, *out_id, p->durability, job->mode == NHUB_PUBLISH_ATOMIC);
-    err = requester_send(p->requester, *out_id, &json, frames, job->count, job->deadline_ms,
-                         on_answer, *pending_p);
-    buf_fini(&json);
-    free_frames(frames, job->count);
-    if (err == NHUB_OK) {
-        *pending_p = NULL;
-        /* The send may have swallowed the socket's edge, and there is a new deadline. */
-        wakeup_kick(p->wakeup);
-    }
-    return err;
-}
-
-static nhub_err submit(struct nhub_publisher *p, const struct job *job, nhub_ack_fn *fn,
-                       void *context)
-{
-    struct pending *pending = NULL;
-    uint64_t id = 0;
-    nhub_err err = open_requester(p);
-
-    if (err != NHUB_OK) {
-        return err;
-    }
-    pending = malloc(sizeof *pending);
-    if (!pending) {
-        return NHUB_ENOMEM;
-    }
-    *pending = (struct pending){.publisher = p, .fn = fn, .context = context};
-    err = send_job(p, job, &pending, &id);
-    free(pending);
-    return err;
-}
+_Static_assert(NHUB_PUBLISH_MEMORY / 2 == (int)NHUB_DURABILITY_MEMORY &&
+                   NHUB_PUBLISH_JOURNALED / 2 == (int)NHUB_DURABILITY_JOURNALED &&
+                   NHUB_PUBLISH_SYNCED / 2 == (int)NHUB_DURABILITY_SYNCED,
+               "a mode is NHUB_PUBLISH_EACH and twice a durability");
 
 /* Fills *out for a publish that never left. */
 static nhub_err not_sent(nhub_ack *out)
@@ -152,58 +23,107 @@ static nhub_err not_sent(nhub_ack *out)
     return NHUB_EUNAVAIL;
 }
 
-static nhub_err wait_done(struct nhub_publisher *p, const bool *is_done)
+/* Sends as soon as there is a connection, and what was lost with the last one has left again. */
+static nhub_err send_in_time(struct nhub_publisher *p, const struct flight_job *job,
+                             struct pending **out)
 {
-    while (!*is_done) {
-        const nhub_err err = requester_wait(p->requester, INT64_MAX);
+    nhub_err err = flight_send(p, job, out);
 
+    while (err == NHUB_EAGAIN && clock_mono_ms() < job->deadline_ms) {
+        if (p->lost_count > 0) {
+            err = flight_wait(p, job->deadline_ms);
+        } else {
+            err = requester_await_peer(p->requester, job->deadline_ms);
+        }
         if (err != NHUB_OK) {
             return err;
         }
+        err = flight_send(p, job, out);
     }
-    return NHUB_OK;
+    return err;
 }
 
-static nhub_err publish(struct nhub_publisher *p, struct job *job, int timeout_ms,
+static nhub_err publish(struct nhub_publisher *p, struct flight_job *job, int timeout_ms,
                         nhub_ack *out_ack)
 {
     struct pending *pending = NULL;
-    struct pending *sent = NULL;
-    uint64_t id = 0;
     bool is_done = false;
-    nhub_err err = open_requester(p);
+    nhub_err err = flight_open(p);
 
     if (err != NHUB_OK) {
         return err;
     }
     job->deadline_ms = clock_mono_ms() + (timeout_ms > 0 ? timeout_ms : p->ack_timeout_ms);
-    err = requester_await_peer(p->requester, job->deadline_ms);
+    job->out_done = &is_done;
+    err = send_in_time(p, job, &pending);
     if (err != NHUB_OK) {
-        return err == NHUB_EUNAVAIL ? not_sent(out_ack) : err;
+        return err == NHUB_EAGAIN || err == NHUB_EUNAVAIL ? not_sent(out_ack) : err;
     }
-    pending = malloc(sizeof *pending);
-    if (!pending) {
-        return NHUB_ENOMEM;
-    }
-    *pending = (struct pending){.publisher = p, .out_done = &is_done};
-    sent = pending;
-    err = send_job(p, job, &pending, &id);
-    if (err != NHUB_OK) {
-        free(pending);
-        return err == NHUB_EAGAIN ? not_sent(out_ack) : err;
-    }
-    err = wait_done(p, &is_done);
-    if (err != NHUB_OK) {
-        requester_cancel(p->requester, id);
-        free(sent);
-        return err;
+    while (!is_done) {
+        err = flight_wait(p, INT64_MAX);
+        if (err != NHUB_OK && !is_done) {
+            flight_cancel(p, pending);
+            return err;
+        }
     }
     *out_ack = p->ack.ack;
     return p->ack.ack.result;
 }
 
-static nhub_err check_lines(struct nhub_publisher *p, const nhub_bytes *lines, size_t count)
+static nhub_err submit(struct nhub_publisher *p, const struct flight_job *job)
 {
+    struct pending *pending = NULL;
+    const nhub_err err = flight_open(p);
+
+    return err == NHUB_OK ? flight_send(p, job, &pending) : err;
+}
+
+/* Whether a line names an id; most lines that do not are told by one search. */
+static bool has_id(nhub_bytes line)
+{
+    static const struct json_key key = JSON_KEY("id");
+    const struct json_scan_options options = {.allow_nonfinite = true};
+    struct json_span span;
+    struct json_report report;
+
+    return memmem(line.p, line.len, "\"id\"", 4) &&
+           json_scan_object(line.p, line.len, &key, 1, &options, &span, &report) == NHUB_OK &&
+           span.kind == JSON_STRING;
+}
+
+static bool have_ids(const nhub_bytes *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!has_id(lines[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The job of some lines. */
+static struct flight_job job_of(const struct nhub_publisher *p, const nhub_bytes *lines,
+                                size_t count, int mode)
+{
+    const int durability = mode / NHUB_PUBLISH_MEMORY; /* the words stand in this order */
+
+    return (struct flight_job){
+        .lines = lines,
+        .count = count,
+        .mode = mode & NHUB_PUBLISH_EACH,
+        .durability = durability ? durability : p->durability,
+        .deadline_ms = clock_mono_ms() + p->ack_timeout_ms,
+        .has_ids = have_ids(lines, count),
+    };
+}
+
+static nhub_err check_lines(struct nhub_publisher *p, const nhub_bytes *lines, size_t count,
+                            int mode)
+{
+    if (mode < 0 || mode > (NHUB_PUBLISH_SYNCED | NHUB_PUBLISH_EACH)) {
+        buf_printf(&p->error, "%d is no way to publish", mode);
+        return publisher_refuse(p, NHUB_EINVAL);
+    }
     if (count == 0 || count > NHUB_PUBLISH_LINES_MAX) {
         buf_printf(&p->error, "%zu events in one publish, 1 to %d are allowed", count,
                    NHUB_PUBLISH_LINES_MAX);
@@ -222,8 +142,13 @@ static nhub_err check_lines(struct nhub_publisher *p, const nhub_bytes *lines, s
 /* The draft as one line in p->scratch. */
 static nhub_err write_draft(struct nhub_publisher *p, const nhub_draft *draft, nhub_bytes *out)
 {
-    const nhub_err err =
-        draft_write(draft, p->source_service, p->max_bytes, &p->scratch, &p->error);
+    nhub_err err = NHUB_OK;
+
+    if ((int)draft->durability < 0 || draft->durability > NHUB_DURABILITY_SYNCED) {
+        buf_printf(&p->error, "%d is no durability", (int)draft->durability);
+        return publisher_refuse(p, NHUB_EINVAL);
+    }
+    err = draft_write(draft, p->source_service, p->max_bytes, &p->scratch, &p->error);
 
     if (err != NHUB_OK) {
         return publisher_refuse(p, err);
@@ -232,54 +157,77 @@ static nhub_err write_draft(struct nhub_publisher *p, const nhub_draft *draft, n
     return NHUB_OK;
 }
 
+static struct flight_job job_of_draft(const struct nhub_publisher *p, const nhub_draft *draft,
+                                      const nhub_bytes *line)
+{
+    return (struct flight_job){
+        .lines = line,
+        .count = 1,
+        .mode = NHUB_PUBLISH_ATOMIC,
+        .durability = draft->durability ? (int)draft->durability : p->durability,
+        .deadline_ms = clock_mono_ms() + p->ack_timeout_ms,
+        .has_ids = draft->id != NULL,
+    };
+}
+
 nhub_err nhub_publisher_submit_lines(nhub_publisher *publisher, const nhub_bytes *lines,
                                      size_t count, int mode, nhub_ack_fn *fn, void *context)
 {
-    const struct job job = {.lines = lines,
-                            .count = count,
-                            .mode = mode,
-                            .deadline_ms = clock_mono_ms() + publisher->ack_timeout_ms};
+    struct flight_job job;
     nhub_err err = NHUB_OK;
 
     publisher_begin(publisher);
-    err = check_lines(publisher, lines, count);
-    return err != NHUB_OK ? err : submit(publisher, &job, fn, context);
+    err = check_lines(publisher, lines, count, mode);
+    if (err != NHUB_OK) {
+        return err;
+    }
+    job = job_of(publisher, lines, count, mode);
+    job.fn = fn;
+    job.context = context;
+    return submit(publisher, &job);
 }
 
 nhub_err nhub_publisher_submit(nhub_publisher *publisher, const nhub_draft *draft, nhub_ack_fn *fn,
                                void *context)
 {
+    struct flight_job job;
     nhub_bytes line;
-    const struct job job = {.lines = &line,
-                            .count = 1,
-                            .mode = NHUB_PUBLISH_ATOMIC,
-                            .deadline_ms = clock_mono_ms() + publisher->ack_timeout_ms};
     nhub_err err = NHUB_OK;
 
     publisher_begin(publisher);
     err = write_draft(publisher, draft, &line);
-    return err != NHUB_OK ? err : submit(publisher, &job, fn, context);
+    if (err != NHUB_OK) {
+        return err;
+    }
+    job = job_of_draft(publisher, draft, &line);
+    job.fn = fn;
+    job.context = context;
+    return submit(publisher, &job);
 }
 
 nhub_err nhub_publisher_publish_lines(nhub_publisher *publisher, const nhub_bytes *lines,
                                       size_t count, int mode, int timeout_ms, nhub_ack *out_ack)
 {
-    struct job job = {.lines = lines, .count = count, .mode = mode};
+    struct flight_job job;
     nhub_err err = NHUB_OK;
 
     if (publisher->callback_depth > 0) {
         return NHUB_ESTATE;
     }
     publisher_begin(publisher);
-    err = check_lines(publisher, lines, count);
-    return err != NHUB_OK ? err : publish(publisher, &job, timeout_ms, out_ack);
+    err = check_lines(publisher, lines, count, mode);
+    if (err != NHUB_OK) {
+        return err;
+    }
+    job = job_of(publisher, lines, count, mode);
+    return publish(publisher, &job, timeout_ms, out_ack);
 }
 
 nhub_err nhub_publisher_publish(nhub_publisher *publisher, const nhub_draft *draft, int timeout_ms,
                                 nhub_ack *out_ack)
 {
+    struct flight_job job;
     nhub_bytes line;
-    struct job job = {.lines = &line, .count = 1, .mode = NHUB_PUBLISH_ATOMIC};
     nhub_err err = NHUB_OK;
 
     if (publisher->callback_depth > 0) {
@@ -287,12 +235,16 @@ nhub_err nhub_publisher_publish(nhub_publisher *publisher, const nhub_draft *dra
     }
     publisher_begin(publisher);
     err = write_draft(publisher, draft, &line);
-    return err != NHUB_OK ? err : publish(publisher, &job, timeout_ms, out_ack);
+    if (err != NHUB_OK) {
+        return err;
+    }
+    job = job_of_draft(publisher, draft, &line);
+    return publish(publisher, &job, timeout_ms, out_ack);
 }
 
 size_t nhub_publisher_in_flight(const nhub_publisher *publisher)
 {
-    return publisher->requester ? requester_in_flight(publisher->requester) : 0;
+    return publisher->requester ? flight_count(publisher) : 0;
 }
 
 int nhub_publisher_fd(const nhub_publisher *publisher)
@@ -303,8 +255,8 @@ int nhub_publisher_fd(const nhub_publisher *publisher)
 static void work(struct nhub_publisher *p)
 {
     wakeup_clear(p->wakeup);
-    (void)requester_process(p->requester, clock_mono_ms());
-    wakeup_set_deadline(p->wakeup, requester_deadline_ms(p->requester));
+    flight_turn(p);
+    wakeup_set_deadline(p->wakeup, flight_deadline_ms(p));
 }
 
 nhub_err nhub_publisher_poll(nhub_publisher *publisher, int timeout_ms, size_t *out_count)
@@ -318,7 +270,7 @@ nhub_err nhub_publisher_poll(nhub_publisher *publisher, int timeout_ms, size_t *
         return NHUB_ESTATE;
     }
     publisher_begin(p);
-    err = open_requester(p);
+    err = flight_open(p);
     if (err != NHUB_OK) {
         return err;
     }

@@ -3,11 +3,16 @@
  *
  * Ids need not be dense: a slot that is still taken by a slow request is stepped over. With twice
  * as many slots as the window a free one is always near.
+ *
+ * A loss is seen by the socket's monitor. Its order against our sends is what makes it exact: after
+ * a loss nothing is sent before it was processed, and only once the monitor says that the next
+ * connection stands, so a request in flight always belongs to the connection of now.
  */
 #include "client/requester.h"
 
 #include "base/clock.h"
 #include "client/logger.h"
+#include "client/wakeup.h"
 #include "wire/request.h"
 
 #include <jansson.h>
@@ -30,6 +35,11 @@ struct slot {
 struct requester {
     struct zctx *ctx; /* lent */
     struct zsock *sock;
+    struct zsock *monitor; /* of sock */
+    struct wakeup *wakeup; /* lent; NULL = nobody watches */
+    bool is_connected;     /* as far as the monitor was read */
+    bool has_loss;         /* the connection broke, and what was in flight does not know yet */
+    uint64_t losses;
     char host[256];
     uint16_t port;
     struct slot *slots;
@@ -43,28 +53,63 @@ struct requester {
     size_t frame_cap;
 };
 
-static nhub_err open_socket(struct requester *r, struct zsock **out)
+/* What one connection is made of. */
+struct link {
+    struct zsock *sock, *monitor;
+};
+
+static void close_link(struct link *link)
+{
+    /* The monitor goes last, see zsock.h. */
+    zsock_destroy(&link->sock);
+    zsock_destroy(&link->monitor);
+}
+
+static nhub_err open_link(const struct requester *r, struct link *out)
 {
     const struct zsock_options options = {
         .sndhwm = QUEUE_MESSAGES, .rcvhwm = QUEUE_MESSAGES, .max_msg_bytes = -1, .immediate = true};
-    struct zsock *sock = NULL;
-    nhub_err err = zsock_create(&sock, r->ctx, ZSOCK_DEALER, &options);
+    struct link link = {0};
+    nhub_err err = zsock_create(&link.sock, r->ctx, ZSOCK_DEALER, &options);
 
     if (err == NHUB_OK) {
-        err = zsock_connect(sock, r->host, r->port);
+        err = zsock_monitor(link.sock, r->ctx, &link.monitor);
+    }
+    if (err == NHUB_OK) {
+        err = zsock_connect(link.sock, r->host, r->port);
     }
     if (err != NHUB_OK) {
-        zsock_destroy(&sock);
+        close_link(&link);
         return err;
     }
-    *out = sock;
+    *out = link;
     return NHUB_OK;
+}
+
+static void read_monitor(struct requester *r)
+{
+    enum zmonitor_event event = ZMONITOR_OTHER;
+    bool has_news = false;
+
+    for (; r->monitor && zmonitor_next(r->monitor, &event) == NHUB_OK; has_news = true) {
+        if (event == ZMONITOR_DISCONNECTED) {
+            /* A handshake that failed loses nothing: nothing was sent yet. */
+            r->has_loss |= r->is_connected;
+            r->is_connected = false;
+        } else if (event == ZMONITOR_CONNECTED) {
+            r->is_connected = true;
+        }
+    }
+    if (has_news && r->wakeup) {
+        wakeup_kick(r->wakeup); /* it may have been read on the way to something else */
+    }
 }
 
 nhub_err requester_create(struct requester **out, struct zctx *ctx, const char *host, uint16_t port,
                           size_t window)
 {
     struct requester *r = NULL;
+    struct link link = {0};
     const size_t host_len = strlen(host);
     nhub_err err = NHUB_ENOMEM;
 
@@ -87,16 +132,48 @@ nhub_err requester_create(struct requester **out, struct zctx *ctx, const char *
     if (!r->slots) {
         goto failed;
     }
-    err = open_socket(r, &r->sock);
+    err = open_link(r, &link);
     if (err != NHUB_OK) {
         goto failed;
     }
+    r->sock = link.sock;
+    r->monitor = link.monitor;
     *out = r;
     return NHUB_OK;
 
 failed:
     requester_destroy(&r);
     return err;
+}
+
+static void unwatch(const struct requester *r)
+{
+    if (r->wakeup) {
+        wakeup_unwatch(r->wakeup, zsock_fd(r->sock));
+        wakeup_unwatch(r->wakeup, zsock_fd(r->monitor));
+    }
+}
+
+static nhub_err watch(const struct requester *r)
+{
+    nhub_err err = NHUB_OK;
+
+    if (r->wakeup) {
+        err = wakeup_watch(r->wakeup, zsock_fd(r->sock));
+        if (err == NHUB_OK) {
+            err = wakeup_watch(r->wakeup, zsock_fd(r->monitor));
+        }
+        /* What happened before may have used its edge up. */
+        wakeup_kick(r->wakeup);
+    }
+    return err;
+}
+
+nhub_err requester_watch(struct requester *r, struct wakeup *w)
+{
+    unwatch(r);
+    r->wakeup = w;
+    return watch(r);
 }
 
 void requester_destroy(struct requester **r_p)
@@ -106,7 +183,9 @@ void requester_destroy(struct requester **r_p)
     if (!r) {
         return;
     }
-    zsock_destroy(&r->sock);
+    unwatch(r);
+    read_monitor(r); /* room for the events of the end */
+    close_link(&(struct link){.sock = r->sock, .monitor = r->monitor});
     free(r->frames);
     free(r->slots);
     free(r);
@@ -148,6 +227,12 @@ static nhub_err send_frames(struct requester *r, struct zframe *frames, size_t c
     return result;
 }
 
+bool requester_is_ready(struct requester *r)
+{
+    read_monitor(r);
+    return r->is_connected && !r->has_loss && zsock_writable(r->sock);
+}
+
 nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json,
                         struct zframe *frames, size_t frame_count, int64_t deadline_ms,
                         requester_fn *fn, void *context)
@@ -158,7 +243,7 @@ nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json
     if (json->failed) {
         return NHUB_ENOMEM;
     }
-    if (!zsock_writable(r->sock)) {
+    if (!requester_is_ready(r)) {
         return NHUB_EAGAIN;
     }
     err = zsock_send_bytes(r->sock, "REQ", 3, true);
@@ -329,11 +414,27 @@ static nhub_err receive(struct requester *r, size_t *out_count)
     return NHUB_OK;
 }
 
+/* Ends what was in flight when the connection broke. The answers that came before were read. */
+static size_t lose(struct requester *r)
+{
+    const size_t count = r->in_flight;
+
+    if (!r->has_loss) {
+        return 0;
+    }
+    /* Cleared last: what a callback wants to send has to wait until all of them know. */
+    requester_give_up(r, NHUB_ECLOSED);
+    r->has_loss = false;
+    r->losses++;
+    return count;
+}
+
 size_t requester_process(struct requester *r, int64_t now_ms)
 {
     nhub_err err = NHUB_OK;
     size_t called = 0;
 
+    read_monitor(r);
     /* A message that is too long or meets a lack of memory is skipped; the next one may do. */
     while (err == NHUB_OK || err == NHUB_ETOOBIG || err == NHUB_ENOMEM) {
         size_t count = 0;
@@ -352,7 +453,7 @@ size_t requester_process(struct requester *r, int64_t now_ms)
             zframe_close(&r->frames[i]);
         }
     }
-    return called + expire(r, now_ms);
+    return called + lose(r) + expire(r, now_ms);
 }
 
 static int wait_ms(int64_t now_ms, int64_t until_ms)
@@ -365,10 +466,11 @@ static int wait_ms(int64_t now_ms, int64_t until_ms)
 
 nhub_err requester_wait(struct requester *r, int64_t deadline_ms)
 {
-    struct zpoll_item item = {.sock = r->sock, .fd = -1, .want_in = true};
+    struct zpoll_item items[] = {{.sock = r->sock, .fd = -1, .want_in = true},
+                                 {.sock = r->monitor, .fd = -1, .want_in = true}};
     const int64_t until_ms = deadline_ms < r->next_deadline_ms ? deadline_ms : r->next_deadline_ms;
     size_t ready = 0;
-    const nhub_err err = zpoll_wait(&item, 1, wait_ms(clock_mono_ms(), until_ms), &ready);
+    const nhub_err err = zpoll_wait(items, 2, wait_ms(clock_mono_ms(), until_ms), &ready);
 
     if (err != NHUB_OK) {
         return err;
@@ -380,18 +482,24 @@ nhub_err requester_wait(struct requester *r, int64_t deadline_ms)
 nhub_err requester_await_peer(struct requester *r, int64_t deadline_ms)
 {
     for (;;) {
-        struct zpoll_item item = {.sock = r->sock, .fd = -1, .want_out = true};
+        struct zpoll_item items[] = {{.sock = r->monitor, .fd = -1, .want_in = true},
+                                     {.sock = r->sock, .fd = -1, .want_out = true}};
         const int64_t now_ms = clock_mono_ms();
         size_t ready = 0;
         nhub_err err = NHUB_OK;
 
-        if (zsock_writable(r->sock)) {
+        if (requester_is_ready(r)) {
             return NHUB_OK;
+        }
+        if (r->has_loss) {
+            (void)requester_process(r, now_ms);
+            continue;
         }
         if (now_ms >= deadline_ms) {
             return NHUB_EUNAVAIL;
         }
-        err = zpoll_wait(&item, 1, wait_ms(now_ms, deadline_ms), &ready);
+        /* The socket may be writable a little before the monitor tells of the connection. */
+        err = zpoll_wait(items, r->is_connected ? 2 : 1, wait_ms(now_ms, deadline_ms), &ready);
         if (err != NHUB_OK) {
             return err;
         }
@@ -400,15 +508,20 @@ nhub_err requester_await_peer(struct requester *r, int64_t deadline_ms)
 
 nhub_err requester_reconnect(struct requester *r)
 {
-    struct zsock *fresh = NULL;
-    const nhub_err err = open_socket(r, &fresh);
+    struct link fresh = {0};
+    nhub_err err = open_link(r, &fresh);
 
     if (err != NHUB_OK) {
         return err;
     }
-    zsock_destroy(&r->sock);
-    r->sock = fresh;
-    return NHUB_OK;
+    unwatch(r);
+    read_monitor(r);
+    close_link(&(struct link){.sock = r->sock, .monitor = r->monitor});
+    r->sock = fresh.sock;
+    r->monitor = fresh.monitor;
+    r->is_connected = false;
+    r->has_loss = true;
+    return watch(r);
 }
 
 int64_t requester_deadline_ms(const struct requester *r)
@@ -426,7 +539,7 @@ uint64_t requester_strays(const struct requester *r)
     return r->strays;
 }
 
-int requester_fd(struct requester *r)
+uint64_t requester_losses(const struct requester *r)
 {
-    return zsock_fd(r->sock);
+    return r->losses;
 }

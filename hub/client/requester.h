@@ -4,7 +4,8 @@
  * Every request carries a number as request_id and its answer brings it back: an answer to a
  * request that has timed out finds nobody and is dropped (counted), it is never taken for
  * another's. Requests are queued to completed connections only, so what could not be sent was
- * surely not sent.
+ * surely not sent. When the connection breaks, everything in flight ends at once: the hub answers
+ * to connections, so no answer to it can come any more.
  *
  * Threads: none inside; one thread.
  */
@@ -16,10 +17,12 @@
 
 struct json_t; /* jansson.h and json_scan.h name their kinds alike: no file includes both */
 struct requester;
+struct wakeup;
 
 /* What became of a request. All pointers are lent for the callback. */
 struct requester_answer {
-    nhub_err err;          /* NHUB_OK: json is set; NHUB_ETIMEOUT; NHUB_ECLOSED: given up */
+    nhub_err err;          /* NHUB_OK: json is set; NHUB_ETIMEOUT; NHUB_ECLOSED: the connection
+                              broke, or given up */
     struct json_t *json;   /* an object */
     const char *text;      /* the same as bytes */
     size_t text_len;       /* of text */
@@ -56,13 +59,19 @@ size_t requester_process(struct requester *r, int64_t now_ms);
 NHUB_MUST_USE nhub_err requester_wait(struct requester *r, int64_t deadline_ms);
 /* Waits until a request can be sent. Errors: NHUB_EUNAVAIL not within the time; NHUB_ESYS. */
 NHUB_MUST_USE nhub_err requester_await_peer(struct requester *r, int64_t deadline_ms);
-/* Closes the connection and makes a new one; requests in flight stay and expire. Errors:
- * NHUB_ENOMEM, NHUB_ESYS (the old connection is then kept). */
+/* Closes the connection and makes a new one; requests in flight end as lost with the next
+ * processing. Errors: NHUB_ENOMEM, NHUB_ESYS (the old connection is then kept). */
 NHUB_MUST_USE nhub_err requester_reconnect(struct requester *r);
+/* Lets w be readable when there is something to process, also after a reconnect. w outlives r, or
+ * is unwatched with NULL. Errors: NHUB_ESYS. */
+NHUB_MUST_USE nhub_err requester_watch(struct requester *r, struct wakeup *w);
+/* Whether requests can be sent now; false also while a loss waits to be processed. */
+bool requester_is_ready(struct requester *r);
 
 int64_t requester_deadline_ms(const struct requester *r); /* earliest, INT64_MAX = none */
 size_t requester_in_flight(const struct requester *r);
 uint64_t requester_strays(const struct requester *r); /* answers that found nobody */
-int requester_fd(struct requester *r);                /* edge-triggered, see wakeup.h */
+/* How often the connection was lost so far: what was learnt about the hub may be old news. */
+uint64_t requester_losses(const struct requester *r);
 
 #endif

@@ -85,7 +85,7 @@ nhub_err link_open(struct nhub_subscriber *s)
     if (err == NHUB_OK && s->has_recovery) {
         err = requester_create(&s->requester, s->ctx, s->host, s->requests_port, 2);
         if (err == NHUB_OK) {
-            err = wakeup_watch(s->wakeup, requester_fd(s->requester));
+            err = requester_watch(s->requester, s->wakeup);
         }
     }
     wakeup_kick(s->wakeup);
@@ -105,9 +105,7 @@ static void reconnect(struct nhub_subscriber *s, int64_t now_ms)
 {
     logger_write(NHUB_LOG_WARN, "hub_silent", "timeouts=%u", s->timeouts);
     s->timeouts = 0;
-    wakeup_unwatch(s->wakeup, requester_fd(s->requester));
-    if (requester_reconnect(s->requester) != NHUB_OK ||
-        wakeup_watch(s->wakeup, requester_fd(s->requester)) != NHUB_OK) {
+    if (requester_reconnect(s->requester) != NHUB_OK) {
         s->fatal = NHUB_ESYS;
     }
     /* Events that come say that their connection is fine, whatever the other one does. */

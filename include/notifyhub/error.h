@@ -28,7 +28,9 @@ extern "C" {
     X(NHUB_EFULL, -13, "limit reached")                                                            \
     X(NHUB_EEXIST, -14, "already exists")                                                          \
     X(NHUB_ECONFLICT, -15, "conflicts with an earlier request")                                    \
-    X(NHUB_ESTATE, -16, "not possible in this state")
+    X(NHUB_ESTATE, -16, "not possible in this state")                                              \
+    X(NHUB_ENODURABILITY, -17, "not accepted: cannot be kept as safely as asked for")              \
+    X(NHUB_ENOTKEPT, -18, "accepted, but not kept as safely as asked for")
 
 typedef enum nhub_err {
 #define NHUB_ERROR_ROW(name, value, text) name = (value),

@@ -6,13 +6,23 @@
  *   `queue_events`, then the call says NHUB_EAGAIN. nhub_publisher_close() tells how many never
  *   left.
  * - Acknowledged (nhub_publisher_publish, nhub_publisher_submit): over DEALER. The hub answers with
- *   the event's position, or with a code and a text why it is refused. Three outcomes that a caller
- *   must tell apart:
- *     NHUB_OK                      numbered; `first` says where, `is_duplicate` that it was before
+ *   the event's position when it is kept as safely as asked for (`durability`), or with a code and
+ *   a text why not. Outcomes that a caller must tell apart:
+ *     NHUB_OK                      numbered; `first` says where, `durability` how safely it is
+ *                                  kept, `is_duplicate` that it was there before
  *     NHUB_EREFUSED, NHUB_EUNAVAIL surely not accepted (refused; never sent)
- *     NHUB_ETIMEOUT, NHUB_ECLOSED  outcome unknown: sent, and no answer came
+ *     NHUB_ENODURABILITY           surely not accepted: the hub does not keep events as safely as
+ *                                  asked for, or its disk cannot now (code durability_unavailable)
+ *     NHUB_ENOTKEPT                numbered and sent to subscribers, but the disk failed before it
+ *                                  was kept: it may be lost when the hub stops (durability_lost)
+ *     NHUB_ETIMEOUT, NHUB_ECLOSED  outcome unknown: sent, and no answer came in time; or the
+ *                                  connection broke, or the publisher was closed
  *   An event with an `id` may be published again after an unknown outcome: the hub recognises
- *   (source_service, id) and answers with the first one's position.
+ *   (source_service, id) and answers with the first one's position. The publisher does so itself
+ *   when the connection breaks (the hub was restarted, say): what carries ids and is not answered
+ *   yet is sent again, in its order and before anything newer, as soon as the hub is back within
+ *   the time-out, if it still has the same epoch, remembers ids, and remembers them long enough.
+ *   In every other case the outcome is called unknown at once.
  *
  * Events are checked here with the hub's own rules before anything is sent: NHUB_EINVAL, and
  * nhub_publisher_error() says what is wrong.
@@ -71,7 +81,8 @@ typedef struct nhub_draft {
     const char *kind;           /* created updated deleted activated deactivated error custom */
     const nhub_pair *metadata;
     size_t metadata_count;
-    int64_t timestamp_us; /* microseconds since 1970; 0 = now */
+    int64_t timestamp_us;       /* microseconds since 1970; 0 = now */
+    nhub_durability durability; /* of an acknowledged publish; 0 = the publisher's */
 } nhub_draft;
 
 /* What became of one event of a publish that was not atomic, or of a duplicate. */
@@ -94,11 +105,13 @@ typedef struct nhub_ack {
     uint64_t accepted;  /* new events */
     uint64_t duplicates;
     bool is_duplicate; /* the one event of this publish was there before */
-    nhub_durability durability;
+    bool was_resent;   /* the connection broke meanwhile: a duplicate may be this very publish */
+    nhub_durability durability; /* how safely the events are kept now */
     const char *correlation_id; /* of a single event, "" when not told */
-    const char *code;           /* NHUB_EREFUSED: stable word; "" otherwise */
-    const char *error;          /* NHUB_EREFUSED: sentence; "" otherwise */
-    size_t index;               /* NHUB_EREFUSED: which event of the publish */
+    const char *code;           /* when the hub refused: stable word; "" otherwise */
+    const char *error;          /* when the hub refused: sentence; "" otherwise */
+    bool has_index;             /* NHUB_EREFUSED: because of one event, not of the whole publish */
+    size_t index;               /* which event of the publish */
     uint64_t offset;            /* NHUB_EREFUSED with bad_json: which byte of it */
     const nhub_item *items;     /* events that were not simply numbered */
     size_t item_count;
@@ -146,9 +159,13 @@ NHUB_API NHUB_MUST_USE nhub_err nhub_publisher_publish(nhub_publisher *publisher
                                                        const nhub_draft *draft, int timeout_ms,
                                                        nhub_ack *out_ack);
 
+/* How to publish lines: one of the first two, and at most one of the others (|). */
 enum {
     NHUB_PUBLISH_ATOMIC = 0, /* one bad event refuses all */
-    NHUB_PUBLISH_EACH = 1    /* each event stands for itself, see nhub_ack.items */
+    NHUB_PUBLISH_EACH = 1,   /* each event stands for itself, see nhub_ack.items */
+    NHUB_PUBLISH_MEMORY = 2, /* durability of this publish; without one the publisher's */
+    NHUB_PUBLISH_JOURNALED = 4,
+    NHUB_PUBLISH_SYNCED = 6
 };
 
 /* Publishes up to 10 000 events that are JSON texts already, in order, as one request. They are not

@@ -5,7 +5,8 @@
  *     client_driver HOST COLLECTOR PUBLISHER REQUESTS
  *
  *   publisher WINDOW ACK_TIMEOUT_MS QUEUE     send TYPE DATA        publish TIMEOUT_MS ID TYPE DATA
- *   submit COUNT TYPE     poll MS     flush MS     close LINGER_MS
+ *   durability NUMBER (of the publishes that follow)
+ *   submit COUNT TYPE ID_PREFIX     poll MS     flush MS     close LINGER_MS
  *   client     health MS     info MS     request MS JSON     history SINCE PAGE PATTERN
  *   subscriber SINCE WHOLE QUEUE REFILL_MS     on PATTERN     off PATTERN     prefix TEXT     many
  * COUNT run MS COUNT (polls the descriptor only)     position     stats     unsubscribe
@@ -27,7 +28,9 @@ static struct {
     nhub_publisher *out;
     nhub_client *client;
     nhub_subscriber *in;
-    unsigned long long acks_ok, acks_refused, acks_unknown, last_seq, events, defaulted;
+    unsigned long long acks_ok, acks_refused, acks_unknown, acks_resent, acks_duplicate;
+    unsigned long long last_seq, submitted, events, defaulted;
+    nhub_durability durability;
     bool acks_in_order;
     size_t max_in_flight;
 } d;
@@ -43,6 +46,13 @@ static long long now_ms(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int left_ms(long long until_ms)
+{
+    const long long left = until_ms - now_ms();
+
+    return left > 0 ? (int)left : 0;
 }
 
 /* Takes the next word of *line; the last one is the rest. */
@@ -69,7 +79,9 @@ static void print_err(nhub_err err)
 static void on_ack(void *context, const nhub_ack *ack)
 {
     (void)context;
+    d.acks_resent += ack->was_resent ? 1 : 0;
     if (ack->result == NHUB_OK) {
+        d.acks_duplicate += ack->is_duplicate ? 1 : 0;
         d.acks_ok++;
         d.acks_in_order = d.acks_in_order && ack->first.seq > d.last_seq;
         d.last_seq = ack->first.seq;
@@ -106,30 +118,43 @@ static void do_send(char *line)
 static void do_publish(char *line)
 {
     const int timeout_ms = atoi(word(&line, false));
-    nhub_draft draft = {.id = nothing(word(&line, false))};
+    nhub_draft draft = {.id = nothing(word(&line, false)), .durability = d.durability};
     nhub_ack ack = {0};
     nhub_err err = NHUB_OK;
 
     draft.event_type = word(&line, false);
     draft.data = nothing(word(&line, true));
     err = nhub_publisher_publish(d.out, &draft, timeout_ms, &ack);
-    printf("{\"err\":%d,\"seq\":%llu,\"epoch\":\"%s\",\"duplicate\":%s,\"code\":\"%s\"}\n",
+    printf("{\"err\":%d,\"seq\":%llu,\"epoch\":\"%s\",\"duplicate\":%s,\"code\":\"%s\","
+           "\"durability\":%d,\"resent\":%s,\"text\":\"%s\"}\n",
            (int)err, (unsigned long long)ack.first.seq, ack.first.epoch,
-           ack.is_duplicate ? "true" : "false", ack.code ? ack.code : "");
+           ack.is_duplicate ? "true" : "false", ack.code ? ack.code : "", (int)ack.durability,
+           ack.was_resent ? "true" : "false", ack.error ? ack.error : "");
 }
 
 static void do_submit(char *line)
 {
     const int count = atoi(word(&line, false));
-    const nhub_draft draft = {.event_type = word(&line, true)};
+    nhub_draft draft = {.event_type = word(&line, false)};
+    const char *prefix = nothing(word(&line, true));
     int sent = 0;
+    int tries = 0;
     nhub_err err = NHUB_OK;
 
     while (sent < count && err == NHUB_OK) {
+        char id[64];
+        char data[24];
+
+        (void)snprintf(id, sizeof id, "%s%llu", prefix ? prefix : "", d.submitted);
+        (void)snprintf(data, sizeof data, "%llu", d.submitted);
+        draft.id = prefix && *prefix ? id : NULL;
+        draft.data = data;
+        draft.durability = d.durability;
         err = nhub_publisher_submit(d.out, &draft, on_ack, NULL);
         if (err == NHUB_OK) {
+            d.submitted++;
             sent++;
-        } else if (err == NHUB_EAGAIN && sent == 0) {
+        } else if (err == NHUB_EAGAIN && sent == 0 && tries++ < 100) {
             err = nhub_publisher_poll(d.out, 10, NULL); /* not connected yet */
         }
         if (nhub_publisher_in_flight(d.out) > d.max_in_flight) {
@@ -143,9 +168,9 @@ static void do_submit(char *line)
 static void print_acks(nhub_err err)
 {
     printf("{\"err\":%d,\"ok\":%llu,\"refused\":%llu,\"unknown\":%llu,\"in_order\":%s,"
-           "\"max_in_flight\":%zu}\n",
+           "\"max_in_flight\":%zu,\"resent\":%llu,\"duplicates\":%llu}\n",
            (int)err, d.acks_ok, d.acks_refused, d.acks_unknown, d.acks_in_order ? "true" : "false",
-           d.max_in_flight);
+           d.max_in_flight, d.acks_resent, d.acks_duplicate);
 }
 
 /* By the descriptor alone, as in a loop of one's own. */
@@ -157,7 +182,7 @@ static void do_poll(char *line)
     while (err == NHUB_OK && nhub_publisher_in_flight(d.out) > 0 && now_ms() < until_ms) {
         struct pollfd item = {.fd = nhub_publisher_fd(d.out), .events = POLLIN};
 
-        if (poll(&item, 1, (int)(until_ms - now_ms())) > 0) {
+        if (poll(&item, 1, left_ms(until_ms)) > 0) {
             err = nhub_publisher_poll(d.out, 0, NULL);
         }
     }
@@ -310,7 +335,7 @@ static void do_run(char *line)
     while (err == NHUB_OK && d.events < wanted && now_ms() < until_ms) {
         struct pollfd item = {.fd = nhub_subscriber_fd(d.in), .events = POLLIN};
 
-        if (poll(&item, 1, (int)(until_ms - now_ms())) > 0) {
+        if (poll(&item, 1, left_ms(until_ms)) > 0) {
             wakeups++;
             err = nhub_subscriber_poll(d.in, 0, 100, NULL);
         }
@@ -349,6 +374,9 @@ static bool obey(const char *name, char *line)
         do_send(line);
     } else if (strcmp(name, "publish") == 0) {
         do_publish(line);
+    } else if (strcmp(name, "durability") == 0) {
+        d.durability = (nhub_durability)atoi(line);
+        print_err(NHUB_OK);
     } else if (strcmp(name, "submit") == 0) {
         do_submit(line);
     } else if (strcmp(name, "poll") == 0) {
