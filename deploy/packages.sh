@@ -23,7 +23,7 @@ packages_test=(
     clang clang-format libclang-rt-14-dev llvm valgrind shellcheck
     python3 python3-zmq python3-pytest python3-websocket python3-yaml python3-jsonschema
     chromium chromium-driver python3-selenium
-    curl procps iproute2 systemd tmux
+    curl procps iproute2 systemd tmux wrk
 )
 
 # missing_packages LIST… prints the packages of these lists (build, run, test) that are not installed.
