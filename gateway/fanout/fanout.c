@@ -3,6 +3,7 @@
 
 #include "gateway/fanout/internal.h"
 #include "gateway/fanout/notice.h"
+#include "gateway/fanout/page.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ static void init_lists(struct fanout *f)
     list_init(&f->replays);
     list_init(&f->waiting);
     list_init(&f->blocked);
+    list_init(&f->fetches);
+    list_init(&f->recent_pages);
     for (size_t i = 0; i < WHEEL_SLOTS; i++) {
         list_init(&f->wheel[i]);
     }
@@ -87,6 +90,9 @@ void fanout_destroy(struct fanout **f_p)
     *f_p = NULL;
     if (!f) {
         return;
+    }
+    if (f->cache) {
+        pages_forget(f, true);
     }
     reap_idle_streams(f);
     pattern_set_unref(&f->memo_set);
@@ -272,16 +278,24 @@ static size_t cost_of(const struct session *s)
     return s->charge + (s->stream && s->state == STATE_LAGGING ? stream_lag_bytes(s) : 0);
 }
 
-/* All together hold too much: who costs most goes first. */
+static uint64_t memory_of(const struct fanout *f)
+{
+    return f->held_bytes + f->blocked_bytes + f->page_bytes;
+}
+
+/* All together hold too much: pages that nobody reads now go first, then who costs most. */
 static void keep_within_memory(struct fanout *f)
 {
+    if (memory_of(f) > f->options.streams_max_bytes) {
+        pages_give_up(f);
+    }
     for (int i = 0; i < EVICT_PER_TURN; i++) {
         struct session *most = NULL;
         struct stream *st = NULL;
         struct list *pos = NULL;
         struct list *tmp = NULL;
 
-        if (f->held_bytes + f->blocked_bytes <= f->options.streams_max_bytes) {
+        if (memory_of(f) <= f->options.streams_max_bytes) {
             return;
         }
         list_foreach (pos, tmp, &f->blocked) {
@@ -315,7 +329,8 @@ bool fanout_turn(struct fanout *f)
     step_replays(f);
     keep_within_memory(f);
     reap_idle_streams(f);
-    return !list_empty(&f->dirty) || !list_empty(&f->replays);
+    return !list_empty(&f->dirty) || !list_empty(&f->replays) ||
+           (f->feed_moved && !list_empty(&f->waiting));
 }
 
 /* True when nothing is on its way to the session and nothing went there for a while. */
@@ -382,23 +397,34 @@ void fanout_tick(struct fanout *f)
 
     tell_idle(f);
     end_stalled(f);
+    pages_forget(f, false);
     f->feed_moved = true; /* those that wait look at their deadlines */
     counter_set(&c->streams, f->stream_count);
     counter_set(&c->pattern_sets, pattern_sets_count(f->sets));
     counter_set(&c->cache_events, cache_end(f->cache) - cache_first(f->cache));
     counter_set(&c->cache_bytes, cache_bytes(f->cache));
-    counter_set(&c->stream_bytes, f->held_bytes + f->blocked_bytes);
+    counter_set(&c->stream_bytes, memory_of(f));
     counter_set(&c->session_lag_max, largest_lag(f));
 }
 
 void fanout_fetched(struct fanout *f, struct fetch **fetch_p, struct fetch_result *result)
 {
     struct fetch *fetch = *fetch_p;
+    struct page *page = NULL;
 
     *fetch_p = NULL;
-    (void)f;
+    list_remove(&fetch->link);
+    f->feed_moved = true; /* others may wait for the same page */
+    if (result->err == NHUB_OK && result->result != RESUME_UNKNOWN &&
+        page_create(&page, f, fetch, result) != NHUB_OK) {
+        result->err = NHUB_ENOMEM;
+    }
     if (fetch->session) {
-        replay_fetched(fetch->session, result);
+        replay_fetched(fetch->session, result, page);
+    }
+    if (page) {
+        pages_keep(page);
+        page_unref(&page);
     }
     for (size_t i = 0; i < result->event_count; i++) {
         feed_event_unref(&result->events[i]);

@@ -14,6 +14,7 @@
 #define GATEWAY_FANOUT_FANOUT_H
 
 #include "gateway/counters.h"
+#include "gateway/fanout/list.h"
 #include "gateway/fanout/session.h"
 #include "gateway/feed.h"
 
@@ -22,6 +23,7 @@ struct pattern_set;
 
 /* A page of history that a session needs from the hub. */
 struct fetch {
+    struct list link;        /* the fan-out's: those under way */
     struct session *session; /* NULL: nobody waits for it any more */
     struct pattern_set *set; /* its patterns; kept alive by the fetch */
     char since[64];

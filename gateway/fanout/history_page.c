@@ -14,7 +14,7 @@
 #define PAGE_SCAN_MAX  50000
 #define PAGE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
-struct page {
+struct page_text {
     struct buf *out;
     bool cloudevents;
     uint64_t events;
@@ -34,7 +34,7 @@ static void add_position(struct buf *out, const char *name, const struct positio
     }
 }
 
-static nhub_err add_event(struct page *p, const struct feed_event *e)
+static nhub_err add_event(struct page_text *p, const struct feed_event *e)
 {
     if (p->events > 0) {
         buf_add_char(p->out, ',');
@@ -43,7 +43,7 @@ static nhub_err add_event(struct page *p, const struct feed_event *e)
     return render_json(e, p->cloudevents, p->out);
 }
 
-static void open_page(struct page *p, const char *epoch)
+static void open_page(struct page_text *p, const char *epoch)
 {
     buf_reset(p->out);
     if (epoch[0] == '\0') {
@@ -53,8 +53,8 @@ static void open_page(struct page *p, const char *epoch)
     }
 }
 
-static nhub_err close_page(struct page *p, enum resume_result result, const struct position *next,
-                           bool more)
+static nhub_err close_page(struct page_text *p, enum resume_result result,
+                           const struct position *next, bool more)
 {
     if (result == RESUME_NONE) {
         result = p->has_gap ? RESUME_GAP : p->events > 0 ? RESUME_REPLAYED : RESUME_CAUGHT_UP;
@@ -71,8 +71,9 @@ static nhub_err close_page(struct page *p, enum resume_result result, const stru
     return p->out->failed ? NHUB_ENOMEM : NHUB_OK;
 }
 
+/* `after` is the position that was asked for, inside the cache; epoch "" = it was no position. */
 static nhub_err write_from(struct fanout *f, struct pattern_set *set, uint64_t index,
-                           uint64_t limit, struct page *p)
+                           const struct position *after, uint64_t limit, struct page_text *p)
 {
     struct position next;
     uint64_t i = index;
@@ -90,6 +91,9 @@ static nhub_err write_from(struct fanout *f, struct pattern_set *set, uint64_t i
         if (e->gap) {
             p->has_gap = true;
             p->gap = *e->gap;
+            if (strcmp(p->gap.from.epoch, after->epoch) == 0 && p->gap.from.seq < after->seq) {
+                p->gap.from = *after; /* a position inside the gap misses only what is behind it */
+            }
         } else if (scan_wants(f, set, i) && add_event(p, e) != NHUB_OK) {
             return NHUB_ENOMEM;
         }
@@ -127,7 +131,7 @@ static enum place find_place(const struct fanout *f, const struct since *since, 
 
 /* The hub is away: the oldest that is here, behind a gap if a position was named. */
 static enum place find_instead(const struct fanout *f, const struct since *since, uint64_t *index,
-                               struct page *p)
+                               struct page_text *p)
 {
     const struct position wanted = wanted_position(f, since);
     const struct position *floor = cache_floor(f->cache);
@@ -156,7 +160,7 @@ nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool
     const uint64_t limit = query->limit == 0                  ? HISTORY_LIMIT_DEFAULT
                            : query->limit > HISTORY_LIMIT_MAX ? HISTORY_LIMIT_MAX
                                                               : query->limit;
-    struct page page = {.out = out, .cloudevents = query->cloudevents};
+    struct page_text page = {.out = out, .cloudevents = query->cloudevents};
     struct pattern_set *set = NULL;
     uint64_t index = 0;
     enum place place = find_place(f, &query->since, &index);
@@ -178,7 +182,9 @@ nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool
     err =
         pattern_set_get(f->sets, (const char *const *)query->patterns, query->pattern_count, &set);
     if (err == NHUB_OK) {
-        err = write_from(f, set, index, limit, &page);
+        const struct position after = wanted_position(f, &query->since);
+
+        err = write_from(f, set, index, &after, limit, &page);
     }
     pattern_set_unref(&set);
     return err;
@@ -186,7 +192,7 @@ nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool
 
 nhub_err fanout_history_answer(const struct fetch_result *result, bool cloudevents, struct buf *out)
 {
-    struct page page = {.out = out, .cloudevents = cloudevents, .has_gap = result->has_gap};
+    struct page_text page = {.out = out, .cloudevents = cloudevents, .has_gap = result->has_gap};
 
     page.gap = result->gap;
     open_page(&page, result->head.epoch);

@@ -35,6 +35,7 @@ enum session_state { STATE_IDLE, STATE_REPLAY, STATE_READY, STATE_LAGGING, STATE
 
 struct replay;
 struct latest;
+struct page;
 
 struct session {
     struct list link;    /* in its stream's ready or lagging list, or the fan-out's replay lists */
@@ -110,6 +111,8 @@ struct fanout {
     struct list replays; /* sessions that can go on */
     struct list waiting; /* sessions that wait for a fetch, the link or the head */
     struct list blocked; /* sessions */
+    struct list fetches; /* under way */
+    struct list recent_pages;
     struct list wheel[WHEEL_SLOTS];
     unsigned wheel_next, wheel_now;
     struct scratch *scratch;
@@ -117,6 +120,7 @@ struct fanout {
     int64_t now_ms;
     uint64_t held_bytes;    /* records and their forms that streams and sessions keep */
     uint64_t blocked_bytes; /* charges of blocked sessions */
+    uint64_t page_bytes;    /* pages of history, each once */
     size_t stream_count, session_count;
     bool link_up, feed_moved;
     bool is_live; /* the link was up once: before that the cache is still being filled */
@@ -181,7 +185,9 @@ struct replay_from {
 NHUB_MUST_USE nhub_err replay_begin(struct session *s, const struct replay_from *from);
 void replay_end(struct session *s); /* frees it; s->state is the caller's */
 void replay_step(struct session *s, size_t *budget);
-void replay_fetched(struct session *s, struct fetch_result *result);
+void replay_fetched(struct session *s, const struct fetch_result *result, struct page *page);
+/* A blocked session's page, if it can go on without it. */
+void replay_give_up_page(struct session *s);
 struct position replay_position(const struct session *s);
 
 /* scan.c */

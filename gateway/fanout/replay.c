@@ -28,8 +28,7 @@ nhub_err replay_begin(struct session *s, const struct replay_from *from)
             r->passed = r->since.position;
         }
     } else if (from->snapshot) {
-        r->has_page = true; /* filled at the first step */
-        r->page_next = from->position;
+        r->wants_snapshot = true;
     }
     s->replay = r;
     s->state = STATE_REPLAY;
@@ -43,7 +42,7 @@ void replay_end(struct session *s)
     if (r->fetch) {
         r->fetch->session = NULL;
     }
-    resume_drop_page(r);
+    page_unref(&r->page);
     free(r);
     s->replay = NULL;
     list_remove(&s->link);
@@ -54,42 +53,21 @@ struct position replay_position(const struct session *s)
     return s->replay->passed;
 }
 
-static nhub_err page_push(struct replay *r, size_t *cap, struct feed_event *e)
-{
-    if (r->page_count == *cap) {
-        const size_t grown = *cap ? *cap * 2 : 16;
-        struct feed_event **page = realloc(r->page, grown * sizeof *page);
-
-        if (!page) {
-            return NHUB_ENOMEM;
-        }
-        r->page = page;
-        *cap = grown;
-    }
-    r->page[r->page_count++] = feed_event_ref(e);
-    return NHUB_OK;
-}
-
 /* The newest event of each type that is wanted; what comes after them follows from the cache. */
 static bool take_snapshot(struct session *s)
 {
     struct replay *r = s->replay;
-    struct fanout *f = s->f;
-    struct session_start start = {.position = known_head(f), .result = RESUME_NONE};
-    const void *iter = NULL;
-    struct feed_event *e = NULL;
-    size_t cap = 0;
+    struct session_start start = {.position = known_head(s->f), .result = RESUME_NONE};
 
-    while ((e = last_values_next(f->last, &iter)) != NULL) {
-        if (pattern_set_selects(s->stream->set, e->type, e->type_len, f->options.stats_event) &&
-            page_push(r, &cap, e) != NHUB_OK) {
-            session_fail(s, SESSION_END_FAILED);
-            return false;
-        }
+    if (page_snapshot(&r->page, s->f, s->stream->set, &start.position) != NHUB_OK) {
+        session_fail(s, SESSION_END_FAILED);
+        return false;
     }
-    r->page_next = start.position;
+    r->page_at = 0;
+    r->wants_snapshot = false;
     r->passed = start.position;
     r->is_told = true;
+    r->has_count = true; /* nobody asked for one */
     session_tell_start(s, r->tag, &start);
     return s->state == STATE_REPLAY && !s->is_blocked;
 }
@@ -130,6 +108,8 @@ static bool put(struct session *s, struct run *run, size_t *budget)
     run->len = text->len;
     cost = run->long_record ? run->long_record->line_len : run->len;
     *budget -= cost < *budget ? cost : *budget;
+    s->replay->events += run->events + (run->long_record && !run->long_record->gap ? 1 : 0);
+    s->replay->gaps += run->gaps;
     if (run->len == 0 && !run->long_record) {
         return true;
     }
@@ -139,32 +119,56 @@ static bool put(struct session *s, struct run *run, size_t *budget)
 static void step_page(struct session *s, size_t *budget)
 {
     struct replay *r = s->replay;
+    const struct page *page = r->page;
     struct run run = {0};
     size_t i = r->page_at;
 
     buf_reset(&s->f->text);
-    while (i < r->page_count && gather(s, r->page[i], &run)) {
+    while (i < page->count && gather(s, page->events[i], &run)) {
         i++;
     }
     if (run.long_record) {
         i++;
     }
+    r->page_at = i;
     if (!put(s, &run, budget) && s->state == STATE_ENDED) {
         return;
     }
-    for (; r->page_at < i; r->page_at++) {
-        feed_event_unref(&r->page[r->page_at]);
-    }
-    if (r->page_at == r->page_count) {
-        r->passed = r->page_next;
-        resume_drop_page(r);
+    if (r->page_at == page->count) {
+        r->passed = page->next;
+        page_unref(&r->page);
     }
 }
 
+/* A page of the hub can be asked for again, from behind the last event that was written. */
+void replay_give_up_page(struct session *s)
+{
+    struct replay *r = s->replay;
+
+    if (s->state != STATE_REPLAY || !r->page || !r->page->set) {
+        return;
+    }
+    if (r->page_at > 0) {
+        r->passed = r->page->events[r->page_at - 1]->position;
+    }
+    page_unref(&r->page);
+}
+
+/* It has passed the last record there is. If it could not be said before how much would come, it is
+ * said now, between the last of the past and the first of what is live. */
 static void finish(struct session *s)
 {
-    replay_end(s);
-    stream_join(s);
+    const struct replay *r = s->replay;
+    const struct session_resumed resumed = {
+        .position = r->passed, .count = r->events, .gaps = r->gaps};
+
+    if (r->is_told && !r->has_count) {
+        s->sink->resumed(s->context, r->tag, &resumed);
+    }
+    if (s->state == STATE_REPLAY) {
+        replay_end(s);
+        stream_join(s);
+    }
 }
 
 static void step_cache(struct session *s, size_t *budget)
@@ -212,10 +216,10 @@ void replay_step(struct session *s, size_t *budget)
         list_append(&s->f->waiting, &s->link);
         return;
     }
-    if (r->has_page && !r->is_told && !take_snapshot(s)) {
+    if (r->wants_snapshot && !take_snapshot(s)) {
         return;
     }
-    if (r->has_page) {
+    if (r->page) {
         step_page(s, budget);
     } else if (r->in_cache || resume_place(s)) {
         if (!s->is_blocked && session_flush(s)) {
@@ -224,10 +228,10 @@ void replay_step(struct session *s, size_t *budget)
     }
 }
 
-void replay_fetched(struct session *s, struct fetch_result *result)
+void replay_fetched(struct session *s, const struct fetch_result *result, struct page *page)
 {
     s->replay->fetch = NULL;
-    resume_answer(s, result);
+    resume_answer(s, result, page);
     if (s->state != STATE_REPLAY) {
         return;
     }

@@ -3,6 +3,7 @@
 #define GATEWAY_FANOUT_REPLAY_H
 
 #include "gateway/fanout/internal.h"
+#include "gateway/fanout/page.h"
 
 /*
  * A session on its way to the live stream. Its place is one of:
@@ -16,21 +17,24 @@ struct replay {
         passed; /* everything up to here was sent or is not wanted; epoch "" = unknown */
     bool is_told;
     uint32_t tag;
+    bool has_count; /* what is replayed was counted when it was told */
     bool in_cache;
-    uint64_t index; /* in_cache: of the next record */
-    struct feed_event **page;
-    size_t page_count, page_at;
-    struct position page_next; /* where it goes on behind the page */
-    bool has_page;
-    struct fetch *fetch;  /* under way */
-    int64_t deadline_ms;  /* when waiting for the hub ends, 0 = not waiting */
-    int64_t ask_again_ms; /* not before this */
+    bool wants_snapshot; /* the page is made at the first step */
+    uint64_t index;      /* in_cache: of the next record */
+    struct page *page;
+    size_t page_at;
+    uint64_t events, gaps; /* written so far */
+    struct fetch *fetch;   /* under way */
+    int64_t deadline_ms;   /* when waiting for the hub ends, 0 = not waiting */
+    int64_t ask_again_ms;  /* not before this */
 };
 
 /* Finds the place: true when there is something to write now; else the session waits, or is done
  * with the replay, or has ended. */
 bool resume_place(struct session *s);
-void resume_answer(struct session *s, struct fetch_result *result);
-void resume_drop_page(struct replay *r);
+/* The answer to its fetch. page: made of the result, NULL unless that is good and brings one. */
+void resume_answer(struct session *s, const struct fetch_result *result, struct page *page);
+/* A gap in front of what comes next. */
+void resume_note_gap(struct session *s, const struct gap *gap);
 
 #endif

@@ -23,9 +23,12 @@ static bool is_known(const struct position *p)
     return p->epoch[0] != '\0';
 }
 
+/* An answer without events to come needs no count. */
 static void tell(struct session *s, struct session_start *start)
 {
     s->replay->is_told = true;
+    s->replay->has_count =
+        start->has_count || (start->result != RESUME_REPLAYED && start->result != RESUME_GAP);
     session_tell_start(s, s->replay->tag, start);
 }
 
@@ -42,6 +45,9 @@ static void tell_from_cache(struct session *s)
     if (scan.has_gap) {
         start.result = RESUME_GAP;
         start.gap = scan.gap;
+        if (same_epoch(&scan.gap.from, &r->passed) && scan.gap.from.seq < r->passed.seq) {
+            start.gap.from = r->passed;
+        }
     } else if (scan.events > 0) {
         start.result = RESUME_REPLAYED;
     } else {
@@ -50,6 +56,32 @@ static void tell_from_cache(struct session *s)
         start.has_count = false;
     }
     tell(s, &start);
+}
+
+void resume_note_gap(struct session *s, const struct gap *gap)
+{
+    s->replay->gaps++;
+    session_note_gap(s, gap, 0);
+}
+
+/* A position inside a gap of the cache: only what lies behind the position is missing to it. */
+static void clip_gap(struct session *s)
+{
+    struct replay *r = s->replay;
+    struct cache *cache = s->f->cache;
+    const struct feed_event *record =
+        r->index < cache_end(cache) ? cache_at(cache, r->index) : NULL;
+    struct gap gap;
+
+    if (!record || !record->gap || !same_epoch(&record->gap->from, &r->passed) ||
+        record->gap->from.seq >= r->passed.seq) {
+        return;
+    }
+    gap = *record->gap;
+    gap.from = r->passed;
+    resume_note_gap(s, &gap);
+    r->index++;
+    r->passed = record->position;
 }
 
 static void go_live(struct session *s)
@@ -86,7 +118,7 @@ static bool use_floor(struct session *s)
     r->in_cache = true;
     r->index = cache_first(s->f->cache);
     r->passed = *floor;
-    session_note_gap(s, &gap, 0);
+    resume_note_gap(s, &gap);
     if (!r->is_told) {
         scan_count(s->f, s->stream->set, r->index, &scan);
         start.result = RESUME_GAP;
@@ -136,32 +168,149 @@ static void write_since(const struct replay *r, char out[64])
     }
 }
 
-static bool ask(struct session *s)
+/* What the page and the cache behind it bring, from this place in the page on. */
+static void tell_page(struct session *s, const struct page *page, size_t at)
+{
+    struct replay *r = s->replay;
+    const bool is_whole =
+        at == 0 && !(is_known(&r->passed) && same_epoch(&page->from, &r->passed) &&
+                     page->from.seq < r->passed.seq);
+    struct session_start start = {.position = is_whole ? page->from : r->passed,
+                                  .count = page->count - at};
+    const struct position *head = cache_head(s->f->cache);
+    struct scan scan = {0};
+    uint64_t index = 0;
+
+    start.from = is_known(&r->passed) ? r->passed : page->from;
+    start.to = page->head;
+    if (same_epoch(&page->head, head) && head->seq > page->head.seq) {
+        start.to = *head;
+    }
+    /* Others may have left the page here: meanwhile there may be more, or the cache may have it. */
+    if (s->f->is_live && cache_find(s->f->cache, &page->next, &index) == CACHE_INSIDE) {
+        scan_count(s->f, s->stream->set, index, &scan);
+        start.count += scan.events;
+        start.has_count = true;
+    } else {
+        start.has_count = !page->more && position_equal(&page->next, &start.to);
+    }
+    start.result = start.count > 0 || !start.has_count ? RESUME_REPLAYED : RESUME_CAUGHT_UP;
+    if ((page->has_gap && is_whole) || scan.has_gap) {
+        start.result = RESUME_GAP;
+        start.gap = page->has_gap && is_whole ? page->gap : scan.gap;
+    }
+    if (start.result == RESUME_CAUGHT_UP) {
+        start.position = page->next;
+        start.has_count = false;
+    }
+    tell(s, &start);
+}
+
+/* The hub knows nothing of an epoch whose end we still have. */
+static bool cache_is_better(const struct session *s, const struct page *page)
+{
+    const struct cache *cache = s->f->cache;
+    const struct position *floor = cache_floor(cache);
+
+    return page->has_gap && !same_epoch(&page->gap.from, &page->gap.to) &&
+           same_epoch(&s->replay->passed, floor) && !same_epoch(floor, cache_head(cache)) &&
+           cache_first(cache) < cache_end(cache);
+}
+
+static void take_page(struct session *s, struct page *page, size_t at)
+{
+    struct replay *r = s->replay;
+    const bool is_part = is_known(&r->passed) && same_epoch(&page->from, &r->passed) &&
+                         page->from.seq < r->passed.seq;
+
+    r->deadline_ms = 0;
+    if (cache_is_better(s, page)) {
+        (void)use_floor(s);
+        return;
+    }
+    if (!r->is_told) {
+        tell_page(s, page, at);
+        if (s->state != STATE_REPLAY) {
+            return;
+        }
+    }
+    if (page->has_gap && !is_part) {
+        resume_note_gap(s, &page->gap);
+    }
+    if (!is_part) {
+        r->passed = page->from;
+    }
+    r->page = page_ref(page);
+    r->page_at = at;
+}
+
+/* Somebody else asks for the same at this moment: the page will be there for both. */
+static bool is_under_way(const struct session *s, const char *since)
+{
+    struct list *pos = NULL;
+    struct list *tmp = NULL;
+
+    list_foreach (pos, tmp, &s->f->fetches) {
+        const struct fetch *fetch = list_entry(pos, struct fetch, link);
+
+        if (fetch->set == s->stream->set && strcmp(fetch->since, since) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool send_fetch(struct session *s, const char since[64])
 {
     struct replay *r = s->replay;
     struct fanout *f = s->f;
 
+    r->fetch = calloc(1, sizeof *r->fetch);
+    if (!r->fetch) {
+        session_fail(s, SESSION_END_FAILED);
+        return false;
+    }
+    list_init(&r->fetch->link);
+    list_append(&f->fetches, &r->fetch->link);
+    r->fetch->session = s;
+    r->fetch->set = pattern_set_ref(s->stream->set);
+    r->fetch->limit = PAGE_EVENTS;
+    memcpy(r->fetch->since, since, sizeof r->fetch->since);
+    (void)wait(s);
+    f->options.fetch(f->options.context, r->fetch);
+    return false;
+}
+
+/* A page from somebody else, or from the hub. */
+static bool ask(struct session *s)
+{
+    struct replay *r = s->replay;
+    struct fanout *f = s->f;
+    struct page *page = NULL;
+    char since[64] = "";
+    size_t at = 0;
+
+    write_since(r, since);
+    page = pages_find(f, s->stream->set, since, &r->passed, &at);
+    if (page) {
+        take_page(s, page, at);
+        page_unref(&page);
+        return false;
+    }
     if (r->deadline_ms == 0) {
         r->deadline_ms = f->now_ms + RESUME_WAIT_MS;
     }
     if (f->now_ms >= r->deadline_ms) {
         return without_hub(s);
     }
-    if (!f->link_up || f->now_ms < r->ask_again_ms) {
+    if (!f->link_up || f->now_ms < r->ask_again_ms || is_under_way(s, since)) {
         return wait(s);
     }
-    r->fetch = calloc(1, sizeof *r->fetch);
-    if (!r->fetch) {
-        session_fail(s, SESSION_END_FAILED);
-        return false;
+    if (!pages_have_room(f)) {
+        r->deadline_ms = 0; /* that is not the hub's fault */
+        return wait(s);
     }
-    r->fetch->session = s;
-    r->fetch->set = pattern_set_ref(s->stream->set);
-    r->fetch->limit = PAGE_EVENTS;
-    write_since(r, r->fetch->since);
-    (void)wait(s);
-    f->options.fetch(f->options.context, r->fetch);
-    return false;
+    return send_fetch(s, since);
 }
 
 /* Digits are a seq of the current epoch, as soon as that is known. */
@@ -206,6 +355,9 @@ bool resume_place(struct session *s)
         if (!r->is_told) {
             tell_from_cache(s);
         }
+        if (s->state == STATE_REPLAY) {
+            clip_gap(s);
+        }
         return s->state == STATE_REPLAY;
     case CACHE_AHEAD:
         /* Told by the hub that it exists: it will come here too. */
@@ -215,83 +367,7 @@ bool resume_place(struct session *s)
     }
 }
 
-void resume_drop_page(struct replay *r)
-{
-    for (size_t i = r->page_at; i < r->page_count; i++) {
-        feed_event_unref(&r->page[i]);
-    }
-    free(r->page);
-    r->page = NULL;
-    r->page_at = 0;
-    r->page_count = 0;
-    r->has_page = false;
-}
-
-static void tell_page(struct session *s, const struct fetch_result *result)
-{
-    struct replay *r = s->replay;
-    struct session_start start = {.position = result->from, .count = result->event_count};
-    const struct position *head = cache_head(s->f->cache);
-    struct scan scan = {0};
-    uint64_t index = 0;
-
-    start.from = is_known(&r->passed) ? r->passed : result->from;
-    start.to = result->head;
-    if (same_epoch(&result->head, head) && head->seq > result->head.seq) {
-        start.to = *head;
-    }
-    start.has_count = !result->more;
-    if (!result->more && cache_find(s->f->cache, &result->next, &index) == CACHE_INSIDE) {
-        scan_count(s->f, s->stream->set, index, &scan);
-        start.count += scan.events;
-    }
-    start.result = start.count > 0 || result->more ? RESUME_REPLAYED : RESUME_CAUGHT_UP;
-    if (result->has_gap || scan.has_gap) {
-        start.result = RESUME_GAP;
-        start.gap = result->has_gap ? result->gap : scan.gap;
-    }
-    if (start.result == RESUME_CAUGHT_UP) {
-        start.position = result->next;
-        start.has_count = false;
-    }
-    tell(s, &start);
-}
-
-/* The hub knows nothing of an epoch whose end we still have. */
-static bool cache_is_better(const struct session *s, const struct fetch_result *result)
-{
-    const struct cache *cache = s->f->cache;
-    const struct position *floor = cache_floor(cache);
-
-    return result->has_gap && !same_epoch(&result->gap.from, &result->gap.to) &&
-           same_epoch(&s->replay->passed, floor) && !same_epoch(floor, cache_head(cache)) &&
-           cache_first(cache) < cache_end(cache);
-}
-
-static void take_page(struct session *s, struct fetch_result *result)
-{
-    struct replay *r = s->replay;
-
-    if (!r->is_told) {
-        tell_page(s, result);
-        if (s->state != STATE_REPLAY) {
-            return;
-        }
-    }
-    if (result->has_gap) {
-        session_note_gap(s, &result->gap, 0);
-    }
-    r->passed = result->from;
-    r->page = result->events;
-    r->page_count = result->event_count;
-    r->page_at = 0;
-    r->page_next = result->next;
-    r->has_page = true;
-    result->events = NULL;
-    result->event_count = 0;
-}
-
-void resume_answer(struct session *s, struct fetch_result *result)
+void resume_answer(struct session *s, const struct fetch_result *result, struct page *page)
 {
     struct replay *r = s->replay;
 
@@ -306,9 +382,7 @@ void resume_answer(struct session *s, struct fetch_result *result)
         } else {
             (void)tell_unknown(s);
         }
-    } else if (cache_is_better(s, result)) {
-        (void)use_floor(s);
     } else {
-        take_page(s, result);
+        take_page(s, page, 0);
     }
 }

@@ -365,3 +365,11 @@ void session_start_members(struct buf *out, const struct session_start *start)
         buf_add_char(out, '}');
     }
 }
+
+void session_resumed_members(struct buf *out, const struct session_resumed *resumed)
+{
+    buf_add_str(out, "\"count\":");
+    buf_add_u64(out, resumed->count);
+    buf_add_str(out, ",\"gaps\":");
+    buf_add_u64(out, resumed->gaps);
+}

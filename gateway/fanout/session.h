@@ -37,12 +37,19 @@ struct session_start {
                                  known yet: the hub was never seen */
     enum resume_result result;
     struct position from, to; /* REPLAYED, GAP: what lies behind from up to and including to */
-    bool has_count;           /* events that are replayed were counted (one page or the cache) */
+    bool has_count; /* events that are replayed were counted; else resumed() tells it at the end */
     uint64_t count;
     struct gap gap; /* GAP: the first one; it is also told in-band where it stands */
 };
+/* At the end of a replay whose events could not be counted at its start. */
+struct session_resumed {
+    struct position position; /* what follows is live */
+    uint64_t count, gaps;     /* events and gap notices that were sent for it */
+};
 /* "result":"replayed","from":… as members of a JSON object, without braces. */
 void session_start_members(struct buf *out, const struct session_start *start);
+/* "count":12,"gaps":0 in the same way. */
+void session_resumed_members(struct buf *out, const struct session_resumed *resumed);
 
 enum sink_result {
     SINK_SENT,
@@ -68,6 +75,8 @@ struct sink_ops {
     /* Once for each session_subscribe() that took effect, before its first event. Usually calls
      * session_send(). */
     void (*started)(void *context, uint32_t tag, const struct session_start *start);
+    /* After the last event of a replay that came without a count, before the first live one. */
+    void (*resumed)(void *context, uint32_t tag, const struct session_resumed *resumed);
     /* The fan-out is done with the session: close the connection; session_destroy() later, not
      * inside this call. */
     void (*end)(void *context, enum session_end why);

@@ -286,7 +286,22 @@ static void sink_end(void *context, enum session_end why)
     end_stream(context); /* an EventSource comes back with its last event id */
 }
 
-static const struct sink_ops sse_sink = {sink_write, sink_held, sink_started, sink_end};
+static void sink_resumed(void *context, uint32_t tag, const struct session_resumed *resumed)
+{
+    struct buf text;
+
+    (void)tag;
+    buf_init(&text);
+    add_position(&text, "id: ", &resumed->position, "\n");
+    buf_add_str(&text, "event: hub.resumed\ndata: {");
+    add_position(&text, "\"position\":\"", &resumed->position, "\",");
+    session_resumed_members(&text, resumed);
+    buf_add_str(&text, "}\n\n");
+    send_text(context, &text);
+}
+
+static const struct sink_ops sse_sink = {sink_write, sink_held, sink_started, sink_resumed,
+                                         sink_end};
 
 static void prepare_socket(struct sse_stream *st)
 {

@@ -148,7 +148,21 @@ static void sink_end(void *context, enum session_end why)
     conn->ops->close(conn->context, ends[why].code, ends[why].reason);
 }
 
-static const struct sink_ops ws_sink = {sink_write, sink_held, sink_started, sink_end};
+static void sink_resumed(void *context, uint32_t tag, const struct session_resumed *resumed)
+{
+    struct ws_conn *conn = context;
+    struct buf json;
+
+    open_message(&json, "resumed", conn->resume_id, tag == TAG_RESUME ? conn->resume_id_len : 0);
+    add_position(&json, &resumed->position);
+    buf_add_char(&json, ',');
+    session_resumed_members(&json, resumed);
+    buf_add_char(&json, '}');
+    ws_conn_send_json(conn, &json);
+}
+
+static const struct sink_ops ws_sink = {sink_write, sink_held, sink_started, sink_resumed,
+                                        sink_end};
 
 nhub_err ws_conn_create(struct ws_conn **out, struct ws_env *env, const struct stream_query *query,
                         const struct ws_transport_ops *ops, void *context)

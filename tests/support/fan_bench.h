@@ -35,6 +35,8 @@ struct fake_session {
     int starts;
     uint32_t tag;
     struct session_start start;
+    int resumes;
+    struct session_resumed resumed;
 };
 
 struct fan_bench {
@@ -78,6 +80,15 @@ static inline void fake_started(void *context, uint32_t tag, const struct sessio
     fake->start = *start;
 }
 
+static inline void fake_resumed(void *context, uint32_t tag, const struct session_resumed *resumed)
+{
+    struct fake_session *fake = context;
+
+    fake->resumes++;
+    fake->tag = tag;
+    fake->resumed = *resumed;
+}
+
 static inline void fake_end(void *context, enum session_end why)
 {
     struct fake_session *fake = context;
@@ -86,7 +97,8 @@ static inline void fake_end(void *context, enum session_end why)
     fake->why = why;
 }
 
-static const struct sink_ops fake_sink = {fake_write, fake_held, fake_started, fake_end};
+static const struct sink_ops fake_sink = {fake_write, fake_held, fake_started, fake_resumed,
+                                          fake_end};
 
 static inline void bench_fetch(void *context, struct fetch *fetch)
 {
