@@ -24,8 +24,10 @@
 #include <sys/stat.h>
 
 #define MAP_SPARE   (UINT64_C(64) << 20)
-#define MAX_READERS 126 /* LMDB's own default: the hub's threads and commands beside it */
-#define END_RECORDS 64  /* checked at each end when a journal is opened */
+#define MAX_READERS 126   /* LMDB's own default: the hub's threads and commands beside it */
+#define END_RECORDS 64    /* checked at each end when a journal is opened */
+#define OPEN_PAGES  16384 /* 64 MiB: smaller journals are looked at as a whole, in about 0.05 s */
+#define PIN_TRIES   1000
 
 nhub_err store_status(const struct store *s, int code)
 {
@@ -268,6 +270,60 @@ static nhub_err check_content(struct store *s, struct buf *error)
     return status;
 }
 
+/* ---- the pages ---- */
+
+nhub_err store_pin(struct store *s, MDB_txn **out_txn, struct store_bytes *out_bytes,
+                   struct store_snapshot *out)
+{
+    struct store_snapshot other;
+    int code = 0;
+
+    for (int i = 0; !code && i < PIN_TRIES; i++) {
+        const char *why = NULL;
+
+        code = mdb_txn_begin(s->env, NULL, MDB_RDONLY, out_txn);
+        if (code) {
+            break;
+        }
+        *out_bytes = store_file_bytes(&s->data_fd);
+        why = store_snapshot_read(out_bytes, 0, (uint32_t)s->page_bytes, out);
+        if (!why) {
+            why = store_snapshot_read(out_bytes, 1, (uint32_t)s->page_bytes, &other);
+        }
+        if (!why && out->txn != mdb_txn_id(*out_txn)) {
+            *out = other;
+        }
+        if (!why && out->txn == mdb_txn_id(*out_txn)) {
+            return NHUB_OK;
+        }
+        mdb_txn_abort(*out_txn); /* a hub has committed twice since; its next one is as good */
+        *out_txn = NULL;
+    }
+    return code ? store_status(s, code) : NHUB_EAGAIN;
+}
+
+/* The snapshot is pinned by a read transaction, so that a hub beside us leaves its pages alone. */
+static nhub_err check_pages(struct store *s, struct buf *error)
+{
+    struct store_page_check check = {.max_pages = OPEN_PAGES};
+    struct store_snapshot snapshot;
+    struct store_bytes bytes;
+    MDB_txn *txn = NULL;
+    nhub_err status = store_status(s, mdb_env_get_fd(s->env, &s->data_fd));
+
+    if (!status) {
+        status = store_pin(s, &txn, &bytes, &snapshot);
+    }
+    if (status) {
+        buf_printf(error, "cannot look at the journal in %s: %s", s->folder.path,
+                   nhub_strerror(status));
+        return status;
+    }
+    status = store_pages_check(&bytes, &snapshot, &check);
+    mdb_txn_abort(txn);
+    return status == NHUB_EPROTO ? damaged(s, error, check.why) : status;
+}
+
 /* ---- opening ---- */
 
 static nhub_err explain(const struct store *s, int code, struct buf *error)
@@ -305,6 +361,10 @@ static nhub_err open_checked(struct store *s, const char *path, struct buf *erro
     s->file_size = file.size;
     code = open_environment(s, path, &file);
     if (!code) {
+        status = check_pages(s, error);
+        if (status) {
+            return status;
+        }
         code = open_tables(s);
     }
     if (code) {

@@ -101,7 +101,7 @@ NHUB_MUST_USE nhub_err store_open(struct store **out, const char *folder,
                                   const struct store_options *options, struct buf *error);
 void store_close(struct store **s_p);
 /* After a failed commit or sync: closes and opens the environment anew, keeping the lock. Errors:
- * as store_open(); the store can only be re-opened again or closed then. */
+ * as store_open(); the store can only be re-opened again or closed then. Waits for readers. */
 NHUB_MUST_USE nhub_err store_reopen(struct store *s, struct buf *error);
 
 /* As of the last commit. */
@@ -110,8 +110,10 @@ void store_figures(struct store *s, struct store_figures *out);
 
 /* ---- writing ---- */
 
-/* Errors of all of these: NHUB_EFULL no room (disk or map); NHUB_ESYS (errno); NHUB_ENOMEM. After
- * an error the transaction can only be aborted. */
+/* Errors of all of these: NHUB_EFULL no room (disk or map); NHUB_ESYS (errno); NHUB_ENOMEM;
+ * NHUB_EINVAL an argument that cannot be, such as a number over the reservation or not behind the
+ * last one; NHUB_ESTATE no transaction is open, or the store was opened for reading. After an error
+ * the transaction can only be aborted; store_commit() does so by itself. */
 NHUB_MUST_USE nhub_err store_begin(struct store *s);
 NHUB_MUST_USE nhub_err store_put_event(struct store *s, uint64_t seq, int64_t arrival_us,
                                        const char *type, size_t type_len, const char *line,
@@ -123,12 +125,14 @@ NHUB_MUST_USE nhub_err store_put_void(struct store *s, uint64_t from, uint64_t t
 NHUB_MUST_USE nhub_err store_put_note(struct store *s, const void *key, size_t key_len,
                                       const void *value, size_t len);
 NHUB_MUST_USE nhub_err store_del_note(struct store *s, const void *key, size_t key_len);
-/* epoch, reserved_to, was_clean and last_seq of *meta; a new epoch gets the next epoch_no. */
+/* epoch, reserved_to, was_clean and last_seq of *meta; a new epoch gets the next epoch_no
+ * (NHUB_EFULL after 65535 of them). A larger reservation may be used when it is synced. */
 NHUB_MUST_USE nhub_err store_put_meta(struct store *s, const struct store_meta *meta);
-/* Deletes the oldest records (of any epoch), with their ids and voids, as long as they are older
- * than before_us or the events have more than max_bytes, at most max_records; never one with a
- * number >= keep_from of the current epoch. *out_count: how many; *out_us: arrival of the youngest
- * of them. */
+/* Deletes the oldest records (of any epoch), and voids that lie in front of them, as long as they
+ * are older than before_us or the events have more than max_bytes, at most max_records; never one
+ * with a number >= keep_from of the current epoch (0 = no such wish). *out_count: how many;
+ * *out_us: arrival of the youngest record that was ever trimmed. Ids stay: de-duplication has its
+ * own window. */
 NHUB_MUST_USE nhub_err store_trim(struct store *s, int64_t before_us, uint64_t max_bytes,
                                   uint64_t keep_from, size_t max_records, size_t *out_count,
                                   int64_t *out_us);
@@ -145,6 +149,10 @@ bool store_use_reserve(struct store *s);
 NHUB_MUST_USE nhub_err store_make_reserve(struct store *s);
 
 /* ---- reading: any thread ---- */
+
+/* Errors of all of these: NHUB_EPROTO something damaged was met; NHUB_ESTATE the last
+ * store_reopen() failed; NHUB_EUNAVAIL no place for a further reader; NHUB_ENOMEM; NHUB_ESYS
+ * (errno). */
 
 /* Visits records of the current epoch with after < seq <= to in order, in one read transaction of
  * at most max_records or max_us; visit returns false to stop in front of a record. *out_scanned_to:

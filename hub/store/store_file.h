@@ -7,6 +7,7 @@
 #define NHUB_STORE_STORE_FILE_H
 
 #include "store/store_folder.h"
+#include "store/store_pages.h"
 
 #include <stddef.h>
 
@@ -20,6 +21,9 @@ struct store_file {
  * *out_why is a static text; NHUB_ESYS (errno). */
 NHUB_MUST_USE nhub_err store_file_check(const char *path, struct store_file *out,
                                         const char **out_why);
+
+/* The bytes of an open file as they are now; fd must outlive their use. */
+struct store_bytes store_file_bytes(const int *fd);
 
 /* After a failed sync: forgets what the page cache has of the file, so that the next look sees what
  * is on the disk. Errors: NHUB_ESYS (errno) the disk still fails. */

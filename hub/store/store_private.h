@@ -6,6 +6,7 @@
 #define NHUB_STORE_STORE_PRIVATE_H
 
 #include "store/store_folder.h"
+#include "store/store_pages.h"
 #include "store/store_record.h"
 
 #include <lmdb.h>
@@ -18,6 +19,7 @@ struct store {
     struct store_options options;
     MDB_env *env; /* NULL after a failed store_reopen() */
     MDB_dbi meta_table, events, ids, voids, notes;
+    int data_fd; /* LMDB's own */
     size_t page_bytes;
     int64_t created_us;
     struct store_meta meta; /* as of the last commit, as the next two */
@@ -42,6 +44,12 @@ NHUB_MUST_USE nhub_err store_status(const struct store *s, int code);
  * NHUB_EUNAVAIL no reader's place is free; others as LMDB has them. */
 NHUB_MUST_USE nhub_err store_reader_begin(struct store *s, MDB_txn **out);
 void store_reader_end(struct store *s, MDB_txn *txn);
+
+/* Begins a read transaction and reads the meta page that belongs to it by plain reads: the pages of
+ * that snapshot stay as they are until the transaction is aborted. Errors: NHUB_EAGAIN commits
+ * come too fast; others as store_status(). */
+NHUB_MUST_USE nhub_err store_pin(struct store *s, MDB_txn **out_txn, struct store_bytes *out_bytes,
+                                 struct store_snapshot *out);
 
 /* The value of a text key of the table meta, without its seal. Errors: NHUB_ENOTFOUND,
  * NHUB_EPROTO. */

@@ -461,12 +461,11 @@ static void file_figures(const struct store *s, struct store_figures *out)
 {
     MDB_envinfo info;
     struct stat st;
-    int fd = -1;
 
     if (mdb_env_info(s->env, &info) == 0) {
         out->map_bytes = info.me_mapsize;
     }
-    if (mdb_env_get_fd(s->env, &fd) == 0 && fstat(fd, &st) == 0) {
+    if (fstat(s->data_fd, &st) == 0) {
         out->file_bytes = (uint64_t)st.st_blocks * 512; /* what it takes: the tail takes nothing */
     }
 }

@@ -46,20 +46,15 @@ nhub_err store_grow(struct store *s, uint64_t pages)
 {
     const uint64_t wanted = pages * s->page_bytes;
     const uint64_t size = (wanted + GROW_STEP - 1) / GROW_STEP * GROW_STEP;
-    int fd = -1;
-    int code = 0;
 
     if (wanted <= s->file_size) {
         return NHUB_OK;
     }
-    code = mdb_env_get_fd(s->env, &fd);
-    if (!code && ftruncate(fd, (off_t)size) != 0) {
-        code = errno;
+    if (ftruncate(s->data_fd, (off_t)size) != 0) {
+        return store_status(s, errno);
     }
-    if (!code) {
-        s->file_size = size;
-    }
-    return store_status(s, code);
+    s->file_size = size;
+    return NHUB_OK;
 }
 
 nhub_err store_begin(struct store *s)

@@ -1,0 +1,537 @@
+/*
+ * store_pages: LMDB's file format, version 1 (liblmdb 0.9, mdb.c: MDB_page, MDB_node, MDB_meta).
+ * Numbers are in the machine's own order.
+ *
+ *     meta page     0 page number (8)  10 flags (2)   16 magic (4)   20 version (4)
+ *                  24 address (8)      32 map size    40 tree of the free list   88 tree of tables
+ *                 136 last page (8)   144 transaction (8)
+ *     tree          0 page size or 0 (4)  4 flags (2)  6 depth (2)  8 branch, 16 leaf, 24 overflow
+ *                  pages  32 entries  40 root
+ *     page          0 page number (8)  10 flags (2)  12 lower (2)  14 upper (2)  16 offsets of
+ * nodes overflow      0 page number (8)  10 flags (2)  12 how many pages (4)  16 the value node 0
+ * low (2)  2 high (2)  4 flags (2)  6 key size (2)  8 key, value
+ *
+ * A branch's node has the number of its child in low, high and flags, and the smallest key below
+ * it (that of the first node is not used). A leaf's node has the size of its value in low and high;
+ * a value that is too long for the page stands in overflow pages. The table of tables has the tree
+ * of each table as value. The free list maps transactions to lists: count, page numbers.
+ */
+#include "store/store_pages.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define META_BYTES     152
+#define MAGIC          0xbeefc0deu
+#define VERSION        1u
+#define P_BRANCH       0x01u
+#define P_LEAF         0x02u
+#define P_OVERFLOW     0x04u
+#define P_META         0x08u
+#define P_DIRTY        0x10u
+#define NODE_BIG       0x01u
+#define NODE_TREE      0x02u
+#define TREE_INTEGER   0x08u /* MDB_INTEGERKEY */
+#define TREE_BYTES     48
+#define HEAD_BYTES     16
+#define NODE_BYTES     8
+#define NO_PAGE        UINT64_MAX
+#define DEPTH_MAX      32 /* of LMDB's cursors */
+#define KEY_MAX        511
+#define TREES_MAX      16
+#define PROGRESS_PAGES 4096
+
+/* A key inside a page that is being looked at; bytes NULL = no bound. */
+struct key {
+    const unsigned char *bytes;
+    size_t len;
+};
+
+struct walker {
+    const struct store_bytes *bytes;
+    const struct store_snapshot *snapshot;
+    struct store_page_check *check;
+    unsigned char *seen;                /* a bit for each page */
+    unsigned char *level[DEPTH_MAX];    /* a page each */
+    struct store_tree trees[TREES_MAX]; /* found in the table of tables */
+    size_t tree_count;
+    uint64_t all_pages;
+};
+
+/* One table while it is walked. */
+struct table {
+    struct walker *w;
+    struct store_tree tree;
+    bool is_list;   /* the free list */
+    bool is_tables; /* the table of tables */
+    uint64_t branch_pages, leaf_pages, overflow_pages, entries;
+};
+
+static uint64_t get64(const unsigned char *p)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+static uint32_t get32(const unsigned char *p)
+{
+    uint32_t value = 0;
+
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+static uint16_t get16(const unsigned char *p)
+{
+    uint16_t value = 0;
+
+    memcpy(&value, p, sizeof value);
+    return value;
+}
+
+static void read_tree(const unsigned char *p, struct store_tree *out)
+{
+    out->flags = get16(p + 4);
+    out->depth = get16(p + 6);
+    out->branch_pages = get64(p + 8);
+    out->leaf_pages = get64(p + 16);
+    out->overflow_pages = get64(p + 24);
+    out->entries = get64(p + 32);
+    out->root = get64(p + 40);
+}
+
+/* ---- meta pages ---- */
+
+const char *store_snapshot_read(const struct store_bytes *bytes, int index, uint32_t page_bytes,
+                                struct store_snapshot *out)
+{
+    unsigned char p[META_BYTES];
+
+    if (!bytes->read(bytes->context, (uint64_t)index * page_bytes, p, sizeof p)) {
+        return "it is too short to be a journal";
+    }
+    if ((get16(p + 10) & P_META) == 0 || get32(p + 16) != MAGIC) {
+        return "it is no LMDB file, or its first pages are overwritten";
+    }
+    if (get32(p + 20) != VERSION) {
+        return "it has another version of LMDB's file format";
+    }
+    out->page_bytes = get32(p + 40);
+    out->last_page = get64(p + 136);
+    out->txn = get64(p + 144);
+    read_tree(p + 40, &out->free_list);
+    read_tree(p + 88, &out->tables);
+    if (out->page_bytes < 4096 || out->page_bytes > 32768 ||
+        (out->page_bytes & (out->page_bytes - 1)) != 0) {
+        return "its page size makes no sense";
+    }
+    if (out->last_page < 1 || out->last_page > UINT64_MAX / out->page_bytes - 2) {
+        return "its count of pages makes no sense";
+    }
+    return NULL;
+}
+
+const char *store_snapshot_newest(const struct store_bytes *bytes, struct store_snapshot *out)
+{
+    struct store_snapshot second;
+    const char *why = store_snapshot_read(bytes, 0, 0, out);
+
+    if (!why) {
+        why = store_snapshot_read(bytes, 1, out->page_bytes, &second);
+    }
+    if (why) {
+        return why;
+    }
+    /* Transaction n is written to page n modulo 2, and read from there. A new file has 0 in both.
+     */
+    if (second.page_bytes != out->page_bytes || out->txn % 2 != 0 ||
+        (second.txn % 2 != 1 && second.txn != 0)) {
+        return "its first two pages do not fit together";
+    }
+    if (second.txn > out->txn) {
+        *out = second;
+    }
+    return NULL;
+}
+
+/* ---- pages ---- */
+
+static nhub_err wrong(struct walker *w, uint64_t page, const char *what)
+{
+    (void)snprintf(w->check->why, sizeof w->check->why, "page %" PRIu64 " %s", page, what);
+    return NHUB_EPROTO;
+}
+
+/* Marks `count` pages from `page` on as met. Errors: NHUB_EPROTO out of the file or met before. */
+static nhub_err meet(struct walker *w, uint64_t page, uint64_t count)
+{
+    if (page < 2 || page >= w->all_pages || count > w->all_pages - page) {
+        return wrong(w, page, "does not exist, and another one points to it");
+    }
+    for (uint64_t p = page; p < page + count; p++) {
+        if (w->seen[p / 8] & (1u << p % 8)) {
+            return wrong(w, p, "is used twice");
+        }
+        w->seen[p / 8] = (unsigned char)(w->seen[p / 8] | 1u << p % 8);
+    }
+    return NHUB_OK;
+}
+
+static void count_page(struct walker *w)
+{
+    w->check->pages++;
+    if (w->check->progress && w->check->pages % PROGRESS_PAGES == 0) {
+        w->check->progress(w->check->context, w->check->pages, w->all_pages);
+    }
+}
+
+static nhub_err read_page(struct walker *w, uint64_t page, uint64_t offset, void *out, size_t n)
+{
+    const uint64_t at = page * w->snapshot->page_bytes + offset;
+
+    return w->bytes->read(w->bytes->context, at, out, n) ? NHUB_OK
+                                                         : wrong(w, page, "cannot be read");
+}
+
+static size_t node_count(const unsigned char *page)
+{
+    return (size_t)(get16(page + 12) - HEAD_BYTES) / 2;
+}
+
+static const unsigned char *node_at(const unsigned char *page, size_t i)
+{
+    return page + get16(page + HEAD_BYTES + 2 * i);
+}
+
+static struct key key_of(const unsigned char *node)
+{
+    return (struct key){node + NODE_BYTES, get16(node + 6)};
+}
+
+static uint64_t child_of(const unsigned char *node)
+{
+    return get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
+}
+
+static uint64_t value_size(const unsigned char *node)
+{
+    return get16(node) | (uint64_t)get16(node + 2) << 16;
+}
+
+static int compare(const struct table *t, const struct key *a, const struct key *b)
+{
+    const size_t shorter = a->len < b->len ? a->len : b->len;
+    int order = 0;
+
+    if (t->tree.flags & TREE_INTEGER) { /* both have 8 bytes: check_key() */
+        const uint64_t x = get64(a->bytes), y = get64(b->bytes);
+
+        return x < y ? -1 : x > y;
+    }
+    order = memcmp(a->bytes, b->bytes, shorter);
+    return order ? order : (a->len < b->len ? -1 : a->len > b->len);
+}
+
+/* The head of a branch or leaf, and that all offsets point to nodes that lie in the page. */
+static nhub_err check_layout(const struct table *t, uint64_t page, const unsigned char *bytes,
+                             bool is_leaf)
+{
+    const size_t size = t->w->snapshot->page_bytes;
+    const size_t lower = get16(bytes + 12), upper = get16(bytes + 14);
+    const size_t least = is_leaf || t->is_list ? 1 : 2;
+
+    if (get64(bytes) != page) {
+        return wrong(t->w, page, "has the number of another page");
+    }
+    if ((get16(bytes + 10) & ~P_DIRTY) != (is_leaf ? P_LEAF : P_BRANCH)) {
+        return wrong(t->w, page, "is of another kind than its place asks for");
+    }
+    if (lower < HEAD_BYTES || lower % 2 != 0 || lower > upper || upper > size ||
+        node_count(bytes) < least) {
+        return wrong(t->w, page, "has a head that makes no sense");
+    }
+    for (size_t i = 0; i < node_count(bytes); i++) {
+        const size_t at = get16(bytes + HEAD_BYTES + 2 * i);
+        const unsigned char *node = bytes + at;
+        size_t room = 0;
+
+        if (at % 2 != 0 || at < upper || at + NODE_BYTES > size) {
+            return wrong(t->w, page, "has an entry that lies outside");
+        }
+        room = size - at - NODE_BYTES;
+        if (get16(node + 6) > room) {
+            return wrong(t->w, page, "has a key that ends outside");
+        }
+        room -= get16(node + 6);
+        if (is_leaf && room < ((get16(node + 4) & NODE_BIG) ? 8 : value_size(node))) {
+            return wrong(t->w, page, "has a value that ends outside");
+        }
+    }
+    return NHUB_OK;
+}
+
+/* Keys of the right length, ascending, between the bounds that the branches above give. */
+static nhub_err check_keys(const struct table *t, uint64_t page, const unsigned char *bytes,
+                           bool is_leaf, const struct key *low, const struct key *high)
+{
+    struct key before = *low;
+
+    for (size_t i = is_leaf ? 0 : 1; i < node_count(bytes); i++) {
+        const struct key key = key_of(node_at(bytes, i));
+        /* The smallest key below a branch may be the bound itself, others only come behind. */
+        const int least = is_leaf && i == 0 ? 0 : 1;
+
+        if (key.len == 0 || key.len > KEY_MAX ||
+            ((t->tree.flags & TREE_INTEGER) && key.len != sizeof(uint64_t))) {
+            return wrong(t->w, page, "has a key of a length that cannot be");
+        }
+        if ((before.bytes && compare(t, &key, &before) < least) ||
+            (high->bytes && compare(t, &key, high) >= 0)) {
+            return wrong(t->w, page, "has keys out of order");
+        }
+        before = key;
+    }
+    return NHUB_OK;
+}
+
+static nhub_err check_big_value(struct table *t, uint64_t page, const unsigned char *node,
+                                uint64_t *out_first)
+{
+    const struct key key = key_of(node);
+    const uint64_t first = get64(key.bytes + key.len);
+    const uint64_t pages = (HEAD_BYTES - 1 + value_size(node)) / t->w->snapshot->page_bytes + 1;
+    unsigned char head[HEAD_BYTES];
+    nhub_err status = meet(t->w, first, pages);
+
+    if (!status) {
+        status = read_page(t->w, first, 0, head, sizeof head);
+    }
+    if (status) {
+        return status;
+    }
+    count_page(t->w);
+    if (get64(head) != first || (get16(head + 10) & ~P_DIRTY) != P_OVERFLOW ||
+        get32(head + 12) != pages) {
+        return wrong(t->w, page, "has a long value whose pages are not its own");
+    }
+    t->overflow_pages += pages;
+    *out_first = first;
+    return NHUB_OK;
+}
+
+/* A list of free pages: of those none may be in use. */
+static nhub_err check_list(struct table *t, uint64_t page, const unsigned char *node,
+                           uint64_t big_first)
+{
+    const struct key key = key_of(node);
+    const uint64_t size = value_size(node);
+    unsigned char *copy = NULL;
+    nhub_err status = NHUB_OK;
+    uint64_t count = 0;
+
+    if (size < 8 || size % 8 != 0) {
+        return wrong(t->w, page, "has a list of free pages that is no list");
+    }
+    copy = malloc(size);
+    if (!copy) {
+        return NHUB_ENOMEM;
+    }
+    if (big_first) {
+        status = read_page(t->w, big_first, HEAD_BYTES, copy, size);
+    } else {
+        memcpy(copy, key.bytes + key.len, size);
+    }
+    count = get64(copy);
+    if (!status && count > size / 8 - 1) {
+        status = wrong(t->w, page, "has a list of free pages that ends outside");
+    }
+    for (uint64_t i = 1; !status && i <= count; i++) {
+        status = meet(t->w, get64(copy + 8 * i), 1);
+        t->w->check->free++;
+    }
+    free(copy);
+    return status;
+}
+
+static nhub_err check_tree_value(struct table *t, uint64_t page, const unsigned char *node)
+{
+    const struct key key = key_of(node);
+    struct walker *w = t->w;
+    struct store_tree *tree = NULL;
+
+    if (w->tree_count == TREES_MAX || value_size(node) != TREE_BYTES) {
+        return wrong(w, page, "has tables that no journal has");
+    }
+    tree = &w->trees[w->tree_count++];
+    read_tree(key.bytes + key.len, tree);
+    if (tree->flags & ~TREE_INTEGER) {
+        return wrong(w, page, "has a table of a kind that no journal has");
+    }
+    return NHUB_OK;
+}
+
+static nhub_err check_leaf(struct table *t, uint64_t page, const unsigned char *bytes)
+{
+    nhub_err status = NHUB_OK;
+
+    t->leaf_pages++;
+    for (size_t i = 0; !status && i < node_count(bytes); i++) {
+        const unsigned char *node = node_at(bytes, i);
+        const unsigned flags = get16(node + 4);
+        uint64_t big_first = 0;
+
+        t->entries++;
+        if (flags != (t->is_tables ? NODE_TREE : flags & NODE_BIG)) {
+            return wrong(t->w, page, "has an entry of a kind that no journal has");
+        }
+        if (flags & NODE_BIG) {
+            status = check_big_value(t, page, node, &big_first);
+        }
+        if (!status && t->is_tables) {
+            status = check_tree_value(t, page, node);
+        } else if (!status && t->is_list) {
+            status = check_list(t, page, node, big_first);
+        }
+    }
+    return status;
+}
+
+static bool is_over(const struct table *t)
+{
+    const struct store_page_check *check = t->w->check;
+
+    return check->max_pages != 0 && check->pages >= check->max_pages && !t->is_list &&
+           !t->is_tables;
+}
+
+static nhub_err check_page(struct table *t, uint64_t page, unsigned level, struct key low,
+                           struct key high);
+
+static nhub_err check_child(struct table *t, const unsigned char *bytes, size_t i, unsigned level,
+                            struct key low, struct key high)
+{
+    const struct key from = i == 0 ? low : key_of(node_at(bytes, i));
+    const struct key to = i + 1 < node_count(bytes) ? key_of(node_at(bytes, i + 1)) : high;
+
+    return check_page(t, child_of(node_at(bytes, i)), level + 1, from, to);
+}
+
+/* First the two ends, then, as far as allowed, what is between them from the newest on. */
+static nhub_err check_children(struct table *t, const unsigned char *bytes, unsigned level,
+                               struct key low, struct key high)
+{
+    const size_t count = node_count(bytes);
+    nhub_err status = check_child(t, bytes, 0, level, low, high);
+
+    t->branch_pages++;
+    for (size_t i = count - 1; !status && i > 0; i--) {
+        if (i + 1 < count && is_over(t)) {
+            t->w->check->was_limited = true;
+            break;
+        }
+        status = check_child(t, bytes, i, level, low, high);
+    }
+    return status;
+}
+
+static nhub_err check_page(struct table *t, uint64_t page, unsigned level, struct key low,
+                           struct key high)
+{
+    const bool is_leaf = level + 1 == t->tree.depth;
+    struct walker *w = t->w;
+    unsigned char *bytes = NULL;
+    nhub_err status = meet(w, page, 1);
+
+    if (status) {
+        return status;
+    }
+    if (!w->level[level]) {
+        w->level[level] = malloc(w->snapshot->page_bytes);
+    }
+    bytes = w->level[level];
+    if (!bytes) {
+        return NHUB_ENOMEM;
+    }
+    status = read_page(w, page, 0, bytes, w->snapshot->page_bytes);
+    count_page(w);
+    if (!status) {
+        status = check_layout(t, page, bytes, is_leaf);
+    }
+    if (!status) {
+        status = check_keys(t, page, bytes, is_leaf, &low, &high);
+    }
+    if (status) {
+        return status;
+    }
+    return is_leaf ? check_leaf(t, page, bytes) : check_children(t, bytes, level, low, high);
+}
+
+static nhub_err check_table(struct walker *w, const struct store_tree *tree, bool is_list,
+                            bool is_tables)
+{
+    const struct key none = {NULL, 0};
+    struct table t = {.w = w, .tree = *tree, .is_list = is_list, .is_tables = is_tables};
+    const bool was_limited = w->check->was_limited;
+    nhub_err status = NHUB_OK;
+
+    w->check->was_limited = false;
+    if (tree->root == NO_PAGE) {
+        return tree->entries == 0 && tree->depth == 0
+                   ? NHUB_OK
+                   : wrong(w, 0, "or 1 speaks of an empty table with entries");
+    }
+    if (tree->depth == 0 || tree->depth > DEPTH_MAX) {
+        return wrong(w, tree->root, "is the root of a table whose depth makes no sense");
+    }
+    status = check_page(&t, tree->root, 0, none, none);
+    if (!status && !w->check->was_limited &&
+        (t.branch_pages != tree->branch_pages || t.leaf_pages != tree->leaf_pages ||
+         t.overflow_pages != tree->overflow_pages || t.entries != tree->entries)) {
+        status = wrong(w, tree->root, "is the root of a table that has lost or won entries");
+    }
+    w->check->in_use += tree->branch_pages + tree->leaf_pages + tree->overflow_pages;
+    w->check->was_limited |= was_limited;
+    return status;
+}
+
+nhub_err store_pages_check(const struct store_bytes *bytes, const struct store_snapshot *snapshot,
+                           struct store_page_check *check)
+{
+    struct walker w = {
+        .bytes = bytes, .snapshot = snapshot, .check = check, .all_pages = snapshot->last_page + 1};
+    struct store_tree list = snapshot->free_list;
+    nhub_err status = NHUB_OK;
+
+    check->pages = check->in_use = check->free = 0;
+    check->was_limited = false;
+    if (bytes->size / snapshot->page_bytes < w.all_pages) {
+        return wrong(&w, bytes->size / snapshot->page_bytes, "and those behind it are missing");
+    }
+    w.seen = calloc(1, w.all_pages / 8 + 1);
+    if (!w.seen) {
+        return NHUB_ENOMEM;
+    }
+    /* The free list is always looked at as a whole: a page in it that is in use would be
+     * overwritten by the next commit. LMDB keeps the page size in the first tree's flags' place,
+     * and its lists have integer keys whatever the flags say. */
+    list.flags = TREE_INTEGER;
+    status = check_table(&w, &list, true, false);
+    if (!status) {
+        status = check_table(&w, &snapshot->tables, false, true);
+    }
+    for (size_t i = 0; !status && i < w.tree_count; i++) {
+        status = check_table(&w, &w.trees[i], false, false);
+    }
+    if (check->progress) {
+        check->progress(check->context, check->pages, w.all_pages);
+    }
+    for (size_t i = 0; i < DEPTH_MAX; i++) {
+        free(w.level[i]);
+    }
+    free(w.seen);
+    return status;
+}
