@@ -184,6 +184,21 @@ static nhub_err check_format(const struct store *s, MDB_txn *txn, struct buf *er
     return NHUB_OK;
 }
 
+static nhub_err check_import(const struct store *s, MDB_txn *txn, struct buf *error)
+{
+    const void *bytes = NULL;
+    size_t len = 0;
+
+    if (s->options.is_import ||
+        store_meta_get(s, txn, STORE_META_IMPORT, &bytes, &len) == NHUB_ENOTFOUND) {
+        return NHUB_OK;
+    }
+    buf_printf(error,
+               "an import into %s did not come to its end; delete the folder and import again",
+               s->folder.path);
+    return NHUB_EPROTO;
+}
+
 static nhub_err load_meta(struct store *s, MDB_txn *txn, struct buf *error)
 {
     const void *bytes = NULL;
@@ -191,6 +206,9 @@ static nhub_err load_meta(struct store *s, MDB_txn *txn, struct buf *error)
     char created[24] = "";
     nhub_err status = check_format(s, txn, error);
 
+    if (!status) {
+        status = check_import(s, txn, error);
+    }
     if (status) {
         return status;
     }
@@ -393,6 +411,12 @@ static nhub_err open_data(struct store *s, bool may_make, struct buf *error)
         } else {
             status = store_make(s, error);
         }
+    } else if (s->options.is_import && may_make) {
+        buf_printf(error,
+                   "there is a journal in %s already; an import needs a folder without one, and "
+                   "replaces nothing",
+                   s->folder.path);
+        status = NHUB_ECONFLICT;
     }
     if (!status) {
         status = open_checked(s, path, error);
@@ -467,6 +491,22 @@ void store_close(struct store **s_p)
     *s_p = NULL;
 }
 
+void store_discard(struct store **s_p)
+{
+    struct store *s = *s_p;
+
+    if (s && s->options.is_import) {
+        close_environment(s);
+        folder_remove_data(&s->folder);
+    }
+    store_close(s_p);
+}
+
+void store_owner(const char *folder, struct buf *out)
+{
+    folder_owner(folder, out);
+}
+
 nhub_err store_reopen(struct store *s, struct buf *error)
 {
     nhub_err status = NHUB_OK;
@@ -481,6 +521,11 @@ nhub_err store_reopen(struct store *s, struct buf *error)
     }
     (void)pthread_rwlock_unlock(&s->env_lock);
     return status;
+}
+
+int64_t store_created_us(const struct store *s)
+{
+    return s->created_us;
 }
 
 void store_get_meta(const struct store *s, struct store_meta *out)

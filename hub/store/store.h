@@ -50,6 +50,9 @@ struct store_options {
     uint64_t max_bytes;  /* of events; the map is 1.25 times this and 64 MiB */
     bool sync_on_commit; /* each commit is a full sync; false: MDB_NOMETASYNC, store_sync() syncs */
     uint64_t reserve_bytes; /* size of the reserve file; 0 = none */
+    /* A new journal that counts as unfinished, and is opened by nobody, until
+     * store_finish_import(). NHUB_ECONFLICT: there is a journal in the folder already. */
+    bool is_import;
 };
 
 /* Why numbers in a range have no event. */
@@ -69,6 +72,7 @@ struct store_figures {
     uint64_t oldest, newest;      /* of the current epoch; 0 when it has no record */
     int64_t oldest_us, newest_us; /* arrival times; 0 when there is none */
     uint64_t other_epochs;        /* records of earlier epochs */
+    uint64_t ids, voids, notes;   /* entries in these tables */
     int64_t trimmed_us;           /* arrival of the youngest record ever trimmed; 0 = none */
     uint64_t file_bytes;          /* what events.mdb takes on the disk */
     uint64_t map_bytes;           /* what it can grow to */
@@ -104,8 +108,15 @@ void store_close(struct store **s_p);
  * as store_open(); the store can only be re-opened again or closed then. Waits for readers. */
 NHUB_MUST_USE nhub_err store_reopen(struct store *s, struct buf *error);
 
+/* Closes an unfinished import and deletes it. */
+void store_discard(struct store **s_p);
+
+/* Who owns a folder: *out gets what is in the lock file of a hub that runs, "" when none does. */
+void store_owner(const char *folder, struct buf *out);
+
 /* As of the last commit. */
 void store_get_meta(const struct store *s, struct store_meta *out);
+int64_t store_created_us(const struct store *s); /* when the journal was made */
 void store_figures(struct store *s, struct store_figures *out);
 
 /* ---- writing ---- */
@@ -139,6 +150,8 @@ NHUB_MUST_USE nhub_err store_trim(struct store *s, int64_t before_us, uint64_t m
 /* Deletes ids that arrived before before_us, and the oldest beyond max_ids; at most max_records. */
 NHUB_MUST_USE nhub_err store_trim_ids(struct store *s, int64_t before_us, uint64_t max_ids,
                                       size_t max_records);
+/* The import is complete with this transaction. */
+NHUB_MUST_USE nhub_err store_finish_import(struct store *s);
 NHUB_MUST_USE nhub_err store_commit(struct store *s);
 void store_abort(struct store *s);
 /* Everything committed is safe from a power cut afterwards. */

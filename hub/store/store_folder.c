@@ -15,12 +15,14 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOCK_NAME    "hub.lock"
 #define RESERVE_NAME "reserve"
 #define FOLDER_MODE  0750
 #define FILE_MODE    0640
+#define LOCK_TRIES   10
 /* With less than this free, a write that came out short met a full disk. */
 #define FULL_BYTES (UINT64_C(256) << 10)
 
@@ -113,6 +115,24 @@ static void read_owner(int fd, char *out, size_t size)
     out[len] = '\0';
 }
 
+/* Somebody who asks who the owner is holds the lock for a moment: that is not to stop a hub. */
+static bool take_lock(int fd)
+{
+    const struct timespec pause = {0, 20 * 1000 * 1000};
+
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return true;
+        }
+        if (errno != EWOULDBLOCK) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 static nhub_err lock_folder(struct folder *f, struct buf *error)
 {
     char text[300] = "";
@@ -123,7 +143,7 @@ static nhub_err lock_folder(struct folder *f, struct buf *error)
     if (f->lock < 0) {
         return fail(error, f->path, "cannot write into the folder");
     }
-    if (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (!take_lock(f->lock)) {
         if (errno != EWOULDBLOCK) {
             return fail(error, f->path, "cannot lock the folder");
         }
@@ -141,6 +161,24 @@ static nhub_err lock_folder(struct folder *f, struct buf *error)
         errno = 0;
     }
     return NHUB_OK;
+}
+
+void folder_owner(const char *path, struct buf *out)
+{
+    char text[300] = "";
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = folder >= 0 ? openat(folder, LOCK_NAME, O_RDONLY | O_CLOEXEC) : -1;
+
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        read_owner(fd, text, sizeof text);
+        buf_add_str(out, text[0] ? text : "it did not say who");
+    }
+    if (fd >= 0) {
+        (void)close(fd); /* and the lock with it */
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
 }
 
 nhub_err folder_open(struct folder *f, const char *path, bool own, struct buf *error)
@@ -179,6 +217,12 @@ void folder_close(struct folder *f)
     }
     free(f->path);
     *f = (struct folder)FOLDER_CLOSED;
+}
+
+void folder_remove_data(const struct folder *f)
+{
+    (void)unlinkat(f->fd, FOLDER_DATA, 0); /* what is not there need not be removed */
+    (void)unlinkat(f->fd, FOLDER_LMDB_LOCK, 0);
 }
 
 char *folder_file(const struct folder *f, const char *name)

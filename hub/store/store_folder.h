@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FOLDER_DATA     "events.mdb"
-#define FOLDER_NEW_DATA "events.mdb.new" /* a journal that is being made */
+#define FOLDER_DATA      "events.mdb"
+#define FOLDER_NEW_DATA  "events.mdb.new"  /* a journal that is being made */
+#define FOLDER_LMDB_LOCK "events.mdb-lock" /* LMDB's own: places of readers */
 
 struct folder {
     char *path; /* owned */
@@ -33,6 +34,11 @@ struct folder {
  * NHUB_EUNAVAIL a network file system; NHUB_ENOMEM; NHUB_ESYS (errno). */
 NHUB_MUST_USE nhub_err folder_open(struct folder *f, const char *path, bool own, struct buf *error);
 void folder_close(struct folder *f);
+
+/* Appends what the owner of a folder wrote into its lock file, nothing when nobody owns it. */
+void folder_owner(const char *path, struct buf *out);
+/* Deletes events.mdb and what LMDB keeps beside it. */
+void folder_remove_data(const struct folder *f);
 
 /* The path of a file in it; free() it. NULL without memory. */
 char *folder_file(const struct folder *f, const char *name);

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define FIRST_MAP (UINT64_C(1) << 20)
-#define LOCK_TAIL "-lock" /* what LMDB adds for its lock file */
 
 void store_epoch_key(uint16_t epoch_no, char out[STORE_EPOCH_KEY_SIZE])
 {
@@ -83,6 +82,9 @@ static int put_first_values(struct store *s, MDB_txn *txn)
     for (size_t i = 0; !code && i < sizeof values / sizeof values[0]; i++) {
         code = store_meta_put(s, txn, values[i].name, values[i].value, values[i].len);
     }
+    if (!code && s->options.is_import) {
+        code = store_meta_put(s, txn, STORE_META_IMPORT, "1", 1);
+    }
     return code;
 }
 
@@ -124,7 +126,7 @@ static int make_environment(struct store *s, const char *path)
 /* A lock file that belonged to a data file that is gone. */
 static void remove_old_lock(const struct store *s)
 {
-    (void)unlinkat(s->folder.fd, FOLDER_DATA LOCK_TAIL, 0); /* mostly there is none */
+    (void)unlinkat(s->folder.fd, FOLDER_LMDB_LOCK, 0); /* mostly there is none */
 }
 
 nhub_err store_make(struct store *s, struct buf *error)

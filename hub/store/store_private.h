@@ -80,6 +80,7 @@ NHUB_MUST_USE int store_open_tables(struct store *s, MDB_txn *txn, unsigned flag
 #define STORE_META_FORMAT    "format"
 #define STORE_META_CREATED   "created"
 #define STORE_META_ID_SEED   "id_seed"
+#define STORE_META_IMPORT    "import"             /* is there while an import is unfinished */
 #define STORE_FORMAT_WORD    "notifyhub journal " /* and the number */
 #define STORE_TABLES         8                    /* places for tables: five, and some to come */
 #define STORE_EPOCH_KEY_SIZE 16

@@ -457,6 +457,13 @@ static uint64_t pages_in_use(const struct store *s, MDB_txn *txn)
     return pages;
 }
 
+static uint64_t entries(MDB_txn *txn, MDB_dbi table)
+{
+    MDB_stat stat;
+
+    return mdb_stat(txn, table, &stat) == 0 ? stat.ms_entries : 0;
+}
+
 static void file_figures(const struct store *s, struct store_figures *out)
 {
     MDB_envinfo info;
@@ -474,16 +481,16 @@ void store_figures(struct store *s, struct store_figures *out)
 {
     struct store_figures f = {0};
     struct store_totals totals = {0};
-    MDB_stat stat;
     struct walk w;
 
     *out = f;
     if (walk_begin(&w, s, s->events)) {
         return;
     }
-    if (mdb_stat(w.txn, s->events, &stat) == 0) {
-        f.records = stat.ms_entries;
-    }
+    f.records = entries(w.txn, s->events);
+    f.ids = entries(w.txn, s->ids);
+    f.voids = entries(w.txn, s->voids);
+    f.notes = entries(w.txn, s->notes);
     if (!store_get_totals(s, w.txn, &totals)) {
         f.bytes = totals.bytes;
         f.other_epochs = totals.others;

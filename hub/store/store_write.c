@@ -218,6 +218,16 @@ nhub_err store_put_meta(struct store *s, const struct store_meta *meta)
     return put_result(s, code);
 }
 
+nhub_err store_finish_import(struct store *s)
+{
+    MDB_val key = store_val(STORE_META_IMPORT, strlen(STORE_META_IMPORT));
+
+    if (!s->txn || !s->options.is_import) {
+        return refuse_put(s);
+    }
+    return put_result(s, mdb_del(s->txn, s->meta_table, &key, NULL));
+}
+
 /* ---- trimming ---- */
 
 struct trimming {

@@ -325,6 +325,85 @@ static void no_damaged_page_takes_the_reader_down(void **state)
     free(image.bytes);
 }
 
+static void put_range_of_import(struct store *s)
+{
+    reserve(s, 10);
+    put_range(s, 1, 5);
+}
+
+static void an_import_needs_a_folder_without_a_journal(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = write_options();
+
+    make_journal(f, 3);
+    options.is_import = true;
+    assert_int_equal(try_open(f, &options), NHUB_ECONFLICT);
+    expect_text(f, "there is a journal in");
+    expect_text(f, "replaces nothing");
+}
+
+static void an_unfinished_import_is_no_journal(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = write_options();
+
+    options.is_import = true;
+    assert_int_equal(try_open(f, &options), NHUB_OK);
+    reserve(f->s, 10);
+    put_range(f->s, 1, 2);
+    store_close(&f->s);
+    refuse_as_it_is(f, NHUB_EPROTO);
+    expect_text(f, "did not come to its end");
+    assert_int_equal(try_open(f, &options), NHUB_ECONFLICT);
+}
+
+static void a_finished_import_is_a_journal_and_a_discarded_one_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct store_options options = write_options();
+    struct store_figures figures;
+
+    options.is_import = true;
+    assert_int_equal(try_open(f, &options), NHUB_OK);
+    put_range_of_import(f->s);
+    store_discard(&f->s);
+    assert_int_equal(try_open(f, &options), NHUB_OK);
+    put_range_of_import(f->s);
+    assert_int_equal(store_begin(f->s), NHUB_OK);
+    assert_int_equal(store_finish_import(f->s), NHUB_OK);
+    assert_int_equal(store_commit(f->s), NHUB_OK);
+    store_close(&f->s);
+    open_store(f);
+    store_figures(f->s, &figures);
+    assert_int_equal(figures.records, 5);
+    assert_int_equal(store_begin(f->s), NHUB_OK);
+    assert_int_equal(store_finish_import(f->s), NHUB_EINVAL); /* this is none */
+    store_abort(f->s);
+    store_discard(&f->s); /* only closes what is no import */
+    open_store(f);
+}
+
+static void the_owner_can_be_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct buf owner;
+    char pid[40];
+
+    buf_init(&owner);
+    store_owner(f->folder, &owner);
+    assert_string_equal(buf_cstr(&owner), "");
+    open_store(f);
+    store_owner(f->folder, &owner);
+    (void)snprintf(pid, sizeof pid, "pid %ld on ", (long)getpid());
+    assert_memory_equal(buf_cstr(&owner), pid, strlen(pid));
+    store_close(&f->s);
+    buf_reset(&owner);
+    store_owner(f->folder, &owner);
+    assert_string_equal(buf_cstr(&owner), "");
+    buf_fini(&owner);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -342,6 +421,10 @@ int main(void)
         TEST(a_state_that_makes_no_sense_is_refused),
         TEST(the_file_of_another_program_is_refused),
         TEST(a_changed_event_is_noticed),
+        TEST(an_import_needs_a_folder_without_a_journal),
+        TEST(an_unfinished_import_is_no_journal),
+        TEST(a_finished_import_is_a_journal_and_a_discarded_one_is_gone),
+        TEST(the_owner_can_be_asked_for),
         TEST(no_damaged_page_takes_the_reader_down),
     };
 
