@@ -189,8 +189,8 @@ static bool covers(const struct page *p, const struct position *passed)
            p->from.seq <= passed->seq && passed->seq < p->next.seq;
 }
 
-struct page *pages_find(struct fanout *f, const struct pattern_set *set, const char *since,
-                        const struct position *passed, size_t *out_at)
+bool pages_find(struct fanout *f, const struct pattern_set *set, const char *since,
+                const struct position *passed, struct page_place *out)
 {
     struct list *pos = NULL;
     struct list *tmp = NULL;
@@ -202,15 +202,15 @@ struct page *pages_find(struct fanout *f, const struct pattern_set *set, const c
             continue;
         }
         if (strcmp(p->since, since) == 0) {
-            *out_at = 0;
-            return page_ref(p);
+            *out = (struct page_place){.page = page_ref(p)};
+            return true;
         }
         if (covers(p, passed)) {
-            *out_at = place_of(p, passed->seq);
-            return page_ref(p);
+            *out = (struct page_place){page_ref(p), place_of(p, passed->seq), true};
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 /* Gives up pages until they take less than `room`, if that can be had. */

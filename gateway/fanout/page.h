@@ -43,10 +43,17 @@ void page_unref(struct page **p_p);
 
 /* Keeps it for others, unless it brings nobody any further. */
 void pages_keep(struct page *p);
-/* A page that answers this question, with a reference for the caller, and where to begin in it;
- * NULL when there is none. passed: epoch "" = the question is no position. */
-struct page *pages_find(struct fanout *f, const struct pattern_set *set, const char *since,
-                        const struct position *passed, size_t *out_at);
+/* Where a question is answered: by a whole page with the gap in front of it, or, for a position
+ * inside the page, by its events from `at` on. */
+struct page_place {
+    struct page *page;
+    size_t at;
+    bool is_part;
+};
+/* A page that answers this question, with a reference for the caller; false when there is none.
+ * passed: epoch "" = the question is no position. */
+bool pages_find(struct fanout *f, const struct pattern_set *set, const char *since,
+                const struct position *passed, struct page_place *out);
 /* True when there is room for one more; gives up what nobody needs now to get there. */
 bool pages_have_room(struct fanout *f);
 /* Gives up all that nobody needs now. */

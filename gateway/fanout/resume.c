@@ -168,16 +168,15 @@ static void write_since(const struct replay *r, char out[64])
     }
 }
 
-/* What the page and the cache behind it bring, from this place in the page on. */
-static void tell_page(struct session *s, const struct page *page, size_t at)
+/* What the page and the cache behind it bring. */
+static void tell_page(struct session *s, const struct page_place *place)
 {
     struct replay *r = s->replay;
-    const bool is_whole =
-        at == 0 && !(is_known(&r->passed) && same_epoch(&page->from, &r->passed) &&
-                     page->from.seq < r->passed.seq);
-    struct session_start start = {.position = is_whole ? page->from : r->passed,
-                                  .count = page->count - at};
+    const struct page *page = place->page;
+    struct session_start start = {.position = place->is_part ? r->passed : page->from,
+                                  .count = page->count - place->at};
     const struct position *head = cache_head(s->f->cache);
+    const bool has_gap = page->has_gap && !place->is_part;
     struct scan scan = {0};
     uint64_t index = 0;
 
@@ -195,9 +194,9 @@ static void tell_page(struct session *s, const struct page *page, size_t at)
         start.has_count = !page->more && position_equal(&page->next, &start.to);
     }
     start.result = start.count > 0 || !start.has_count ? RESUME_REPLAYED : RESUME_CAUGHT_UP;
-    if ((page->has_gap && is_whole) || scan.has_gap) {
+    if (has_gap || scan.has_gap) {
         start.result = RESUME_GAP;
-        start.gap = page->has_gap && is_whole ? page->gap : scan.gap;
+        start.gap = has_gap ? page->gap : scan.gap;
     }
     if (start.result == RESUME_CAUGHT_UP) {
         start.position = page->next;
@@ -217,11 +216,10 @@ static bool cache_is_better(const struct session *s, const struct page *page)
            cache_first(cache) < cache_end(cache);
 }
 
-static void take_page(struct session *s, struct page *page, size_t at)
+static void take_page(struct session *s, const struct page_place *place)
 {
     struct replay *r = s->replay;
-    const bool is_part = is_known(&r->passed) && same_epoch(&page->from, &r->passed) &&
-                         page->from.seq < r->passed.seq;
+    struct page *page = place->page;
 
     r->deadline_ms = 0;
     if (cache_is_better(s, page)) {
@@ -229,19 +227,19 @@ static void take_page(struct session *s, struct page *page, size_t at)
         return;
     }
     if (!r->is_told) {
-        tell_page(s, page, at);
+        tell_page(s, place);
         if (s->state != STATE_REPLAY) {
             return;
         }
     }
-    if (page->has_gap && !is_part) {
+    if (page->has_gap && !place->is_part) {
         resume_note_gap(s, &page->gap);
     }
-    if (!is_part) {
+    if (!place->is_part) {
         r->passed = page->from;
     }
     r->page = page_ref(page);
-    r->page_at = at;
+    r->page_at = place->at;
 }
 
 /* Somebody else asks for the same at this moment: the page will be there for both. */
@@ -286,15 +284,13 @@ static bool ask(struct session *s)
 {
     struct replay *r = s->replay;
     struct fanout *f = s->f;
-    struct page *page = NULL;
+    struct page_place place;
     char since[64] = "";
-    size_t at = 0;
 
     write_since(r, since);
-    page = pages_find(f, s->stream->set, since, &r->passed, &at);
-    if (page) {
-        take_page(s, page, at);
-        page_unref(&page);
+    if (pages_find(f, s->stream->set, since, &r->passed, &place)) {
+        take_page(s, &place);
+        page_unref(&place.page);
         return false;
     }
     if (r->deadline_ms == 0) {
@@ -383,6 +379,6 @@ void resume_answer(struct session *s, const struct fetch_result *result, struct 
             (void)tell_unknown(s);
         }
     } else {
-        take_page(s, page, 0);
+        take_page(s, &(struct page_place){.page = page});
     }
 }

@@ -7,10 +7,12 @@
         fake.jump(100, "unclean_stop")          # numbers that are void
         fake.on_publish = lambda request, events: None     # hold; answer later with fake.answer(request, …)
 
-It speaks as hub/wire/PROTOCOL.md says. `asked` counts requests by action; `requests` keeps those of publish.
+The event numbered n arrived n seconds after 1970. It speaks as hub/wire/PROTOCOL.md says. `asked` counts requests by action; `requests` keeps those of publish.
 """
+import datetime
 import fnmatch
 import json
+import math
 import threading
 import time
 
@@ -165,6 +167,12 @@ class FakeHub:
             return self.seq, None, "caught_up"
         if since == "earliest":
             return floor, None, None
+        if "T" in since:  # an event arrived at the second of its number
+            at = datetime.datetime.fromisoformat(since.replace("Z", "+00:00")).timestamp()
+            first = max(1, math.ceil(at))
+            if first <= floor:
+                return floor, {"from": self.at(0), "to": self.at(floor), "reason": "retention"}, None
+            return min(first - 1, self.seq), None, None
         epoch, _, digits = since.rpartition("-")
         if epoch and epoch != self.epoch:
             return floor, {"from": since, "to": self.at(floor), "reason": "epoch_changed"}, None
