@@ -155,3 +155,25 @@ bool media_wants_event_stream(const char *accept, size_t len)
     }
     return stream.weight > 0 && stream.weight >= json.weight;
 }
+
+bool media_takes_gzip(const char *encodings, size_t len)
+{
+    struct wish gzip = {0, 0};
+
+    for (size_t at = 0; encodings && at < len;) {
+        const char *comma = memchr(encodings + at, ',', len - at);
+        const size_t element_len = comma ? (size_t)(comma - encodings) - at : len - at;
+        const char *name = NULL;
+        size_t name_len = 0;
+        const unsigned weight = weight_of(encodings + at, element_len);
+
+        media_type_of(encodings + at, element_len, &name, &name_len);
+        if (is_word(name, name_len, "gzip") || is_word(name, name_len, "x-gzip")) {
+            note(&gzip, 2, weight);
+        } else if (is_word(name, name_len, "*")) {
+            note(&gzip, 1, weight);
+        }
+        at += element_len + 1;
+    }
+    return gzip.weight > 0;
+}

@@ -1,6 +1,6 @@
 /*
  * http_media: what a request says about media types: the form of a body (Content-Type) and the form
- * of the wanted answer (Accept).
+ * of the wanted answer (Accept, Accept-Encoding).
  *
  * Threads: any; pure functions.
  */
@@ -28,5 +28,9 @@ enum body_form media_body_form(const char *type, size_t len, bool has_ce_headers
 /* True when text/event-stream is named in the Accept header and wanted at least as much as JSON
  * (RFC 9110, section 12.5.1). accept may be NULL. */
 bool media_wants_event_stream(const char *accept, size_t len);
+
+/* True when the Accept-Encoding header takes gzip (RFC 9110, section 12.5.3). encodings may be
+ * NULL: without the header nothing is packed. */
+bool media_takes_gzip(const char *encodings, size_t len);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/http_media.h"
 #include "gateway/protocols/http_server.h"
 
 #include <dirent.h>
@@ -33,11 +34,15 @@
 #define CACHE_FOR_EVER "public, max-age=31536000, immutable"
 #define CACHE_CHECK    "no-cache"
 
+/* Of "/page.css" and "/page.css.gz" the second is the packed form of the first. */
+#define PACKED_SUFFIX ".gz"
+
 struct file {
     struct http_page page; /* first: a page is its file */
     char *bytes;
     char etag[36];
-    const char *headers[11]; /* five pairs and the end */
+    const char *headers[20]; /* pairs and the end */
+    struct file *packed;     /* the same content, gzip; owned. NULL: there is none */
 };
 
 struct http_static {
@@ -77,28 +82,38 @@ static const char *type_of(const char *name)
     return "application/octet-stream";
 }
 
+static const char *caching_of(const char *path)
+{
+    return strncmp(path, "/assets/", 8) == 0 ? CACHE_FOR_EVER : CACHE_CHECK;
+}
+
+static void add_header(struct file *file, const char *name, const char *value)
+{
+    const char **slot = file->headers;
+
+    while (*slot) {
+        slot += 2;
+    }
+    slot[0] = name;
+    slot[1] = value;
+}
+
 static void set_headers(struct file *file, const char *path)
 {
-    const bool is_asset = strncmp(path, "/assets/", 8) == 0;
-    const char *const headers[] = {"ETag",
-                                   file->etag,
-                                   "Cache-Control",
-                                   is_asset ? CACHE_FOR_EVER : CACHE_CHECK,
-                                   "X-Content-Type-Options",
-                                   "nosniff",
-                                   "Content-Security-Policy",
-                                   CONTENT_POLICY,
-                                   "Referrer-Policy",
-                                   "no-referrer",
-                                   NULL};
-
-    memcpy(file->headers, headers, sizeof headers);
     file->page.headers = file->headers;
+    add_header(file, "ETag", file->etag);
+    add_header(file, "Cache-Control", caching_of(path));
+    add_header(file, "X-Content-Type-Options", "nosniff");
+    add_header(file, "Content-Security-Policy", CONTENT_POLICY);
+    add_header(file, "X-Frame-Options", "DENY"); /* for browsers that do not know frame-ancestors */
+    add_header(file, "Referrer-Policy", "no-referrer");
+    add_header(file, "Permissions-Policy", "camera=(), geolocation=(), microphone=()");
 }
 
 static void free_file(struct file **file_p)
 {
     if (*file_p) {
+        free_file(&(*file_p)->packed);
         free((*file_p)->bytes);
         free(*file_p);
         *file_p = NULL;
@@ -209,6 +224,54 @@ static void add_folder(struct http_static *s, const char *path, int depth)
     closedir(folder);
 }
 
+static bool is_packed_name(const char *path, size_t len)
+{
+    const size_t suffix = sizeof PACKED_SUFFIX - 1;
+
+    return len > suffix && memcmp(path + len - suffix, PACKED_SUFFIX, suffix) == 0;
+}
+
+/* Moves the packed form from the table to the file that it is a form of. Its bytes have a tag of
+ * their own (RFC 9110, section 8.8.3.3). */
+static void pair_with(struct http_static *s, struct file *plain, const char *path, size_t len)
+{
+    char name[PATH_MAX];
+    struct file *packed = NULL;
+
+    if (snprintf(name, sizeof name, "%.*s" PACKED_SUFFIX, (int)len, path) < (int)sizeof name) {
+        packed = map_remove(s->files, name, strlen(name));
+    }
+    if (packed) {
+        packed->page.content_type = plain->page.content_type;
+        add_header(packed, "Content-Encoding", "gzip");
+        add_header(packed, "Vary", "Accept-Encoding");
+        add_header(plain, "Vary", "Accept-Encoding");
+        plain->packed = packed;
+    }
+}
+
+/* One pair for each walk: the table must not change under an iterator. True while there was one. */
+static bool pair_one(struct http_static *s)
+{
+    struct map_iter it = {0};
+    const char *path = NULL;
+    size_t len = 0;
+    const struct file *file = NULL;
+
+    while ((file = map_next(s->files, &it, &path, &len))) {
+        struct file *plain = NULL;
+
+        if (is_packed_name(path, len)) {
+            plain = map_get(s->files, path, len - (sizeof PACKED_SUFFIX - 1));
+        }
+        if (plain && !plain->packed) {
+            pair_with(s, plain, path, len - (sizeof PACKED_SUFFIX - 1));
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ../share/notifyhub/web beside the program; false when that cannot be told. */
 static bool default_root(char *out, size_t size)
 {
@@ -240,6 +303,8 @@ nhub_err http_static_create(struct http_static **out, const char *root)
               : default_root(wanted, sizeof wanted)) {
         if (realpath(wanted, s->root)) {
             add_folder(s, "", 0);
+            while (pair_one(s)) {
+            }
         } else {
             s->root[0] = '\0';
         }
@@ -326,13 +391,21 @@ static struct http_page *plain_page(void)
 
 void http_static_run(struct http_request *r)
 {
+    const char *encodings = http_request_header(r, "Accept-Encoding");
     struct file *file = find(r->gateway, r->path);
+    const bool is_choice = file && file->packed;
 
+    if (is_choice && encodings && media_takes_gzip(encodings, strlen(encodings))) {
+        file = file->packed;
+    }
     if (!file) {
         http_answer_page(r, 200, plain_page()); /* other paths were refused with the head */
     } else if (is_known_to_client(r, file->etag)) {
         http_answer_header(r, "ETag", file->etag);
-        http_answer_header(r, "Cache-Control", file->headers[3]);
+        http_answer_header(r, "Cache-Control", caching_of(r->path));
+        if (is_choice) {
+            http_answer_header(r, "Vary", "Accept-Encoding");
+        }
         http_answer_empty(r, 304);
     } else {
         http_answer_page(r, 200, &file->page);

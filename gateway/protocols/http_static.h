@@ -2,7 +2,8 @@
  * http_static: the files of the web root.
  *
  * They are read into memory once, at the start: a request then never waits for a disk, and a path
- * can only name what is in the table. Other files appear with the next start.
+ * can only name what is in the table. Other files appear with the next start. Where a file lies
+ * beside its packed form (page.css and page.css.gz), those who take gzip get that.
  *
  * Threads: create and destroy with the server; the others from the HTTP threads.
  */

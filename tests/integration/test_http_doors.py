@@ -1,4 +1,5 @@
 """The other addresses of the gateway: methods, origins, files, probes, figures and descriptions."""
+import gzip
 import json
 import os
 import re
@@ -235,6 +236,32 @@ def test_files_of_the_web_root(hub, start_gateway, web):
     assert get(gateway.port, "/", {"If-None-Match": '"x"'}).status == 200
     big_head = {"Cookie": "c" * 3500}
     assert get(gateway.port, "/", big_head).text == page.text
+
+
+def test_packed_files_for_those_who_take_them(hub, start_gateway, web):
+    script = b"console.log('long');" * 200
+    (web / "assets" / "big-3c4d.js").write_bytes(script)
+    (web / "assets" / "big-3c4d.js.gz").write_bytes(gzip.compress(script))
+    (web / "alone.gz").write_bytes(b"packed by somebody")
+    gateway = start_gateway(hub, "--gateway-web-root", str(web))
+    plain = get(gateway.port, "/assets/big-3c4d.js")
+    packed = get(gateway.port, "/assets/big-3c4d.js", {"Accept-Encoding": "br, gzip;q=0.5"})
+    assert plain.body == script and "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip" and gzip.decompress(packed.body) == script
+    assert plain.headers["ETag"] != packed.headers["ETag"], "other bytes, another tag"
+    for answer in (plain, packed):
+        assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["Vary"] == "Accept-Encoding" and "immutable" in answer.headers["Cache-Control"]
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for tag, encodings, status in ((packed.headers["ETag"], "gzip", 304), (plain.headers["ETag"], "gzip", 200),
+                                   (plain.headers["ETag"], "gzip;q=0", 304), (packed.headers["ETag"], "identity", 200)):
+        answer = get(gateway.port, "/assets/big-3c4d.js", {"If-None-Match": tag, "Accept-Encoding": encodings})
+        assert answer.status == status, (tag, encodings)
+        assert answer.headers["Vary"] == "Accept-Encoding"
+    get(gateway.port, "/assets/big-3c4d.js.gz").problem(404, "not_found")
+    assert get(gateway.port, "/alone.gz").body == b"packed by somebody", "a form of nothing is a file like others"
+    unpacked = get(gateway.port, "/icon.svg", {"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in unpacked.headers and "Vary" not in unpacked.headers
 
 
 def test_without_files_a_text_tells_the_doors(gateway, hub, start_gateway, tmp_path):

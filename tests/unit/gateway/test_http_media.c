@@ -78,11 +78,48 @@ static void accept_is_weighed(void **state)
     }
 }
 
+static void gzip_is_taken_when_it_is_named(void **state)
+{
+    static const struct {
+        const char *encodings;
+        bool takes;
+    } cases[] = {
+        {NULL, false},
+        {"", false},
+        {"identity", false},
+        {"gzip", true},
+        {"GZip", true},
+        {"x-gzip", true},
+        {"gzip, deflate, br, zstd", true},
+        {"br;q=1.0, gzip;q=0.8, *;q=0.1", true},
+        {"gzip;q=0", false},
+        {"gzip ; q=0.000", false},
+        {"*", true},
+        {"*;q=0", false},
+        {"*, gzip;q=0", false},
+        {"gzip;q=0, *", false},
+        {"*;q=0, gzip", true},
+        {"gzipped", false},
+        {"deflate;gzip", false},
+        {",,;q=,", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *encodings = cases[i].encodings;
+
+        if (media_takes_gzip(encodings, encodings ? strlen(encodings) : 0) != cases[i].takes) {
+            fail_msg("Accept-Encoding: %s", encodings);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_types_tell_the_form),
         cmocka_unit_test(accept_is_weighed),
+        cmocka_unit_test(gzip_is_taken_when_it_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
