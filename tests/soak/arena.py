@@ -8,8 +8,9 @@ from support.waiting import seconds, wait_until
 from .links import Links
 from .natives import NativeWorker
 from .publishers import PublisherWorker
+from .schedule import TABLE
 from .streams import StreamWorker
-from .walk import Asker
+from .walk import Asker, durability_max
 from .workers import Worker
 
 EVERYTHING = ["*", "StatsEvent", "hub.*"]
@@ -79,11 +80,12 @@ def publisher_specs(rate, has_journal):
 class Arena:
     """Everything that runs. Actions of the schedule are methods act_<name>(dice)."""
 
-    def __init__(self, folder, run, rate, hub_flags=(), gateway_flags=(), has_journal=True):
-        self.folder, self.run, self.has_journal = folder, run, has_journal
+    def __init__(self, folder, run, rate, hub_flags=(), gateway_flags=()):
+        self.folder, self.run = folder, run
         os.makedirs(folder, exist_ok=True)
         self.hub = Hub(os.path.join(folder, "hub"), [*HUB_FLAGS, *hub_flags])
         self.hub.start()
+        self.has_journal = durability_max(self.hub.requests) != "memory"
         ports = (self.hub.collector, self.hub.publisher, self.hub.requests)
         # The gateway's port is not known before it runs; the links need it first.
         self.gateway = Gateway(os.path.join(folder, "gateway"), ports)
@@ -118,6 +120,10 @@ class Arena:
         if found is None:
             raise RuntimeError("the hub does not answer")
         return found[0]["epoch"], found[0]["seq"]
+
+    def abilities(self):
+        """The faults of the schedule that can be done here."""
+        return {name for name, row in TABLE.items() if hasattr(self, f"act_{row[3]}")}
 
     # --- hands ---
 

@@ -84,7 +84,7 @@ class _Forwarder:
                 self.drop(pair)
         link.mode = "open" if mode == "cut" else mode
         link.lag = lag
-        for pair in link.pairs:
+        for pair in list(link.pairs):
             for half in pair.halves.values():
                 self.flush(half)
             if pair in link.pairs:

@@ -22,7 +22,7 @@ class Round:
 class Runner:
     def __init__(self, arena, seed, options, say=print, sampler=None):
         self.arena, self.seed, self.options, self.say, self.sampler = arena, seed, options, say, sampler
-        self.carried = set()
+        self.carried, self.last_case = set(), None
         self.stored_start = arena.position()
 
     def run(self, number, is_steady):
@@ -100,11 +100,11 @@ class Runner:
         self.stored_start = stored.end
         case = Case(publishings, readings, stored, disasters=arena.disasters, is_durable=arena.has_journal,
                     is_push_exact=not arena.touched & {"hub", "native"}, carried=self.carried, epochs=arena.epochs)
+        self.last_case = case
         verdict = judge(case)
         self.carried = set(list(self.carried)[-100000:]) | verdict.carried
         for what, where, text in problems:
             verdict.fault(what, where, text)
-        answers = {}
         for publishing in publishings:
             for word, count in publishing.answers.items():
                 verdict.counts[f"answer {word}"] += count

@@ -44,7 +44,7 @@ class Fault:
 def plan(seed, round_number, length, per_minute, allowed, is_steady):
     """The faults of one round of `length` seconds, by their begin. `allowed`: names that this machine can do."""
     dice = random.Random(f"{seed}/{round_number}")
-    names = [name for name in TABLE if name in allowed and (TABLE[name][5] or not is_steady)]
+    names = [name for name in TABLE if TABLE[name][5] or not is_steady]
     weights = [TABLE[name][0] for name in names]
     busy, faults = {}, []
     for _ in range(round(per_minute * length / 60)):
@@ -53,6 +53,8 @@ def plan(seed, round_number, length, per_minute, allowed, is_steady):
         begin = dice.uniform(0.05, 0.85) * length
         end = min(begin + dice.uniform(shortest, longest), 0.95 * length)
         roll = dice.random()
+        if name not in allowed:
+            continue  # drawn all the same, so that the others are the same on every machine
         # Who is stopped, killed or frozen twice at once would only make the bookkeeping of this test complicated.
         if any(begin < until + 0.3 and end + 0.3 > since for t in target.split() for since, until in busy.get(t, ())):
             continue

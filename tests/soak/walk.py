@@ -35,6 +35,22 @@ class Asker:
             self.socket = None
 
 
+def durability_max(port):
+    """The best durability that this hub gives, by a context of its own that is gone afterwards, threads and all."""
+    context = zmq.Context()
+    try:
+        socket = context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(f"tcp://127.0.0.1:{port}")
+        socket.send_multipart([b"REQ", b'{"action":"position"}'])
+        if not socket.poll(20000):
+            raise RuntimeError("the hub does not answer")
+        answer = json.loads(socket.recv_multipart()[1])
+        return answer.get("durability_max", answer["durability"])
+    finally:
+        context.destroy(linger=0)
+
+
 def walk(asker, start):
     """A Reading of everything behind `start` (epoch, seq) that the hub has now."""
     reading = Reading("history", "router", ["*", "StatsEvent", "hub.*"], is_contiguous=True)
