@@ -11,6 +11,13 @@ packages_build=(
     libev-dev liblmdb-dev libncurses-dev libcurl4-openssl-dev uthash-dev
 )
 
+# What makes the dashboard (web/). A machine that has node and npm from elsewhere keeps those: they cannot be installed
+# beside Debian's.
+packages_web=()
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    packages_web=(nodejs npm)
+fi
+
 # What the finished programs load. libwebsockets finds its libev part at run time, so nothing pulls it in by itself.
 packages_run=(
     libzmq5 libwebsockets17 libwebsockets-evlib-ev libmicrohttpd12 libjansson4 libyaml-0-2 libev4 liblmdb0
@@ -26,7 +33,7 @@ packages_test=(
     curl procps iproute2 systemd tmux wrk
 )
 
-# missing_packages LIST… prints the packages of these lists (build, run, test) that are not installed.
+# missing_packages LIST… prints the packages of these lists (build, web, run, test) that are not installed.
 missing_packages() {
     local list
     local -a wanted=()

@@ -45,7 +45,7 @@ def work(hub, gateway):
             assert [e["data"]["n"] for e in late.wait_events(9, 30)] == expected
         with KeepAlive(gateway.port, 30) as http:
             for path in ("/health", "/health/ready", "/stats", "/metrics", "/openapi.json", "/asyncapi.json", "/",
-                         "/page.js", "/events?event_type=life.*&limit=3"):
+                         "/icon.svg", "/events?event_type=life.*&limit=3"):
                 assert http.request("GET", path).status == 200, path
     for door in ([], ["--gateway", gateway.url]):
         done = run_program("notifyhub", "health", *door, env=ports_in_environment(hub))

@@ -288,7 +288,7 @@ def test_what_the_image_installs(tmp_path):
     assert done.returncode == 0, done.stderr
     files = {os.path.relpath(os.path.join(folder, name), tmp_path) for folder, _, names in os.walk(tmp_path) for name in names}
     assert {"usr/bin/notifyhub-hub", "usr/bin/notifyhub-gateway", "usr/bin/notifyhub",
-            "usr/share/notifyhub/web/index.html", "usr/share/notifyhub/web/page.js"} <= files
+            "usr/share/notifyhub/web/index.html", "usr/share/notifyhub/web/icon.svg"} <= files
     assert not [f for f in files if f.startswith("usr/include") or f.endswith(".a")], "headers have no place in an image"
     # The packages that the image has bring every library that the programs load.
     script = f". {DEPLOY}/packages.sh && printf '%s\\n' \"${{packages_run[@]}}\""

@@ -1,0 +1,151 @@
+/*
+ * overview: whether all is well, in figures that can be read from three metres, and how it was in the last minutes.
+ */
+import { signal } from "@preact/signals";
+import type { ComponentChildren, JSX } from "preact";
+import { bytes, count, duration, rate, short } from "../lib/format.js";
+import { levelLines, rateLines } from "../lib/history.js";
+import { gatewayVerdict, hubVerdict, sum, type Sample, type Stats, type Verdict } from "../lib/stats.js";
+import { Chart } from "../parts/chart.js";
+import { Loading } from "../parts/states.js";
+import { history, isReached, samples, stats } from "../state/figures.js";
+
+const WINDOWS: [number, string][] = [[300, "5 min"], [900, "15 min"], [3600, "1 h"]];
+const span = signal(300);
+const REASONS = 5; /* lines of a chart that can still be told apart */
+
+function Health({ name, verdict, facts }: { name: string; verdict: Verdict; facts: [string, ComponentChildren][] }): JSX.Element {
+  return (
+    <section class="card health" data-tone={verdict.tone} aria-label={name}>
+      <div class="health-head"><h2>{name}</h2><p class="health-word"><span class="dot" aria-hidden="true" />{verdict.word}</p></div>
+      {verdict.why && <p class="health-why">{verdict.why}</p>}
+      <dl class="facts">
+        {facts.map(([term, value]) => <div key={term}><dt>{term}</dt><dd>{value}</dd></div>)}
+      </dl>
+    </section>
+  );
+}
+
+function journalText(found: Stats | null): string {
+  const journal = found?.hub?.journal;
+  if (!journal) {
+    return found?.hub ? "in memory only" : "–";
+  }
+  return [journal.state ?? "there", journal.sync].filter(Boolean).join(", ");
+}
+
+function Both({ found }: { found: Stats }): JSX.Element {
+  const { gateway, hub } = found;
+  const now = Date.now() / 1000;
+  return (
+    <div class="healths">
+      <Health name="Hub" verdict={hubVerdict(found, isReached.value)} facts={[
+        ["last event", <span class="mono">{count(gateway.link.seq)}</span>],
+        ["epoch", <span class="mono">{gateway.link.epoch || "–"}</span>],
+        ["up for", hub ? duration(now - hub.start_time) : "–"],
+        ["journal", journalText(found)],
+        ["answers kept as", gateway.link.durability ?? "–"],
+      ]} />
+      <Health name="Gateway" verdict={gatewayVerdict(found, isReached.value)} facts={[
+        ["connections", count(gateway.connections.open)],
+        ["memory", bytes(gateway.memory.resident_bytes)],
+        ["up for", duration(gateway.uptime_s)],
+        ["link losses", count(gateway.link.losses_total ?? 0)],
+        ["version", gateway.version],
+      ]} />
+    </div>
+  );
+}
+
+function Tile({ name, value, unit, detail, tone }: { name: string; value: string; unit?: string; detail: string; tone?: string }): JSX.Element {
+  return (
+    <div class="card tile" data-tone={tone}>
+      <dt>{name}</dt>
+      <dd><span class="figure" data-size={value.length > 6 ? "long" : undefined}>{value}</span>{unit && <span class="unit">{unit}</span>}<small>{detail}</small></dd>
+    </div>
+  );
+}
+
+function parts(values: Partial<Record<string, number>>, write: (value: number) => string): string {
+  return Object.entries(values).map(([name, value]) => `${name} ${write(value ?? 0)}`).join(" · ");
+}
+
+function Tiles({ found }: { found: Stats }): JSX.Element {
+  const last = history.last!;
+  const door = (group: "in" | "out") =>
+    Object.fromEntries(Object.keys(last[group]).map((name) => [name, history.rateNow((sample) => sample[group][name]) ?? 0]));
+  const [inRates, outRates] = [door("in"), door("out")];
+  const total = (of: (sample: Sample) => number) => history.rateNow(of);
+  const drops = sum(last.drops);
+  const dropRate = total((sample) => sum(sample.drops)) ?? 0;
+  return (
+    <dl class="tiles">
+      <Tile name="Events in" value={rate(total((sample) => sum(sample.in)))} unit="/s" detail={parts(inRates, rate)} />
+      <Tile name="Events out" value={rate(total((sample) => sum(sample.out)))} unit="/s" detail={parts(outRates, rate)} />
+      <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={`${parts(last.subscribers, count)} patterns`} />
+      <Tile name="Lag" value={count(last.lag)} unit="events" tone={last.lag > 1000 ? "warn" : undefined as never}
+        detail={last.behind > 0 ? `slowest reader; gateway ${count(last.behind)} behind the hub` : "slowest reader; gateway is up to date"} />
+      <Tile name="Drops and refusals" value={count(drops)} tone={dropRate > 0 ? "warn" : undefined as never}
+        detail={drops === 0 ? "none since the start" : `${rate(dropRate)}/s now`} />
+    </dl>
+  );
+}
+
+/** The reasons that occurred most, the others as one. */
+function topReasons(all: readonly Sample[]): string[] {
+  const [first, last] = [all[0], all.at(-1)];
+  const grown = Object.entries(last?.drops ?? {}).map(([name, value]): [string, number] => [name, (value ?? 0) - (first?.drops[name] ?? 0)]);
+  const had = Object.entries(last?.drops ?? {}).filter(([, value]) => (value ?? 0) > 0).map(([name]) => name);
+  const busy = grown.filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([name]) => name);
+  return [...new Set([...busy, ...had])].slice(0, REASONS);
+}
+
+function Charts(): JSX.Element {
+  const all = history.since(span.value);
+  const common = { seconds: span.value, axis: short };
+  const inDoors = ["HTTP", "WebSocket", "ZeroMQ"];
+  const outDoors = ["SSE", "WebSocket", "HTTP"];
+  const subscribers = ["SSE", "WebSocket", "ZeroMQ"];
+  const reasons = topReasons(all);
+  const hasJournal = stats.value?.hub?.journal !== undefined;
+  return (
+    <div class="charts">
+      <Chart {...common} title="Events in" unit="/s by door" names={inDoors} format={rate} area lines={rateLines(all, inDoors, (sample) => sample.in)} />
+      <Chart {...common} title="Events out" unit="/s by door" names={outDoors} format={rate} area lines={rateLines(all, outDoors, (sample) => sample.out)} />
+      <Chart {...common} title="Subscribers" unit="by door" names={subscribers} format={count}
+        lines={levelLines(all, subscribers.map((name) => (sample: Sample) => sample.subscribers[name]))} />
+      <Chart {...common} title="Lag" unit="events" names={["slowest reader", "gateway behind hub"]} format={count}
+        lines={levelLines(all, [(sample) => sample.lag, (sample) => sample.behind])} />
+      <Chart {...common} title="Drops and refusals" unit="/s by reason" names={reasons.length > 0 ? reasons : ["none so far"]} format={rate}
+        lines={rateLines(all, reasons.length > 0 ? reasons : ["none so far"], (sample) => sample.drops)} />
+      <Chart {...common} title={hasJournal ? "Journal" : "Kept in memory"} unit={journalUnit()} names={["size"]} format={bytes} axis={(value) => bytes(value)} area
+        lines={levelLines(all, [(sample) => sample.journalBytes])} />
+    </div>
+  );
+}
+
+function journalUnit(): string {
+  const age = history.last?.journalAge;
+  return age === null || age === undefined ? "" : `oldest event ${duration(age)} old`;
+}
+
+export function OverviewView(): JSX.Element {
+  const found = stats.value;
+  void samples.value; /* drawn anew with each sample */
+  if (!found) {
+    return <Loading what="the figures" lines={6} />;
+  }
+  return (
+    <div class="overview" data-old={isReached.value ? undefined : ""}>
+      <Both found={found} />
+      <Tiles found={found} />
+      <fieldset class="windows">
+        <legend class="visually-hidden">Time that the charts show</legend>
+        {WINDOWS.map(([seconds, name]) => (
+          <label key={seconds}><input type="radio" name="window" checked={span.value === seconds} onChange={() => (span.value = seconds)} /><span>{name}</span></label>
+        ))}
+      </fieldset>
+      <Charts />
+    </div>
+  );
+}

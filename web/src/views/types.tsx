@@ -1,0 +1,2 @@
+/* types */
+export function TypesView() { return <p/>; }
