@@ -47,7 +47,9 @@ static void tell_gap(struct job *job, nhub_history *history)
     char from_text[NHUB_POSITION_TEXT_MAX] = "";
     char to_text[NHUB_POSITION_TEXT_MAX] = "";
 
-    if (nhub_history_take_gap(history, &from, &to, &reason)) {
+    while (nhub_history_take_gap(history, &from, &to, &reason)) {
+        from_text[0] = '\0';
+        to_text[0] = '\0';
         if (from.epoch[0] != '\0') {
             (void)nhub_position_format(&from, from_text);
         }

@@ -108,6 +108,14 @@ const struct json_t *answer_object(const struct json_t *json, const char *key)
     return json_is_object(value) ? value : NULL;
 }
 
+const struct json_t *answer_last(const struct json_t *json, const char *key)
+{
+    const json_t *array = json_object_get(json, key);
+    const size_t count = json_array_size(array);
+
+    return count > 0 ? json_array_get(array, count - 1) : NULL;
+}
+
 struct position answer_position(const struct json_t *json, const char *key)
 {
     const char *text = answer_text(json, key, "");

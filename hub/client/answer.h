@@ -29,6 +29,8 @@ bool answer_bool(const struct json_t *json, const char *key);
 double answer_double(const struct json_t *json, const char *key);
 /* The member when it is an object, else NULL; lent. */
 const struct json_t *answer_object(const struct json_t *json, const char *key);
+/* The last element of the member when it is an array with some, else NULL; lent. */
+const struct json_t *answer_last(const struct json_t *json, const char *key);
 /* The member as a position; an absent or malformed one has the epoch "". */
 struct position answer_position(const struct json_t *json, const char *key);
 

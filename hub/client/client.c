@@ -114,22 +114,21 @@ nhub_err client_next_id(struct nhub_client *c, uint64_t *out_id)
     return requester_next_id(c->requester, out_id);
 }
 
-nhub_err client_call(struct nhub_client *c, uint64_t id, const struct buf *json, int timeout_ms,
-                     struct nhub_answer **out_answer)
+/* One try. */
+static nhub_err call_until(struct nhub_client *c, uint64_t id, const struct buf *json,
+                           int64_t deadline_ms, struct nhub_answer **out_answer)
 {
-    const int64_t deadline_ms = clock_mono_ms() + (timeout_ms > 0 ? timeout_ms : c->timeout_ms);
     struct call call = {.is_done = false};
     nhub_err err = NHUB_OK;
 
-    c->error[0] = '\0';
-    c->error_code[0] = '\0';
     /* What arrived late for earlier calls goes first, so that the queue cannot fill up with it. */
     (void)requester_process(c->requester, clock_mono_ms());
-    err = requester_await_peer(c->requester, deadline_ms);
-    if (err != NHUB_OK) {
-        return err;
-    }
-    err = requester_send(c->requester, id, json, NULL, 0, deadline_ms, keep_answer, &call);
+    do {
+        err = requester_await_peer(c->requester, deadline_ms);
+        if (err == NHUB_OK) {
+            err = requester_send(c->requester, id, json, NULL, 0, deadline_ms, keep_answer, &call);
+        }
+    } while (err == NHUB_EAGAIN && clock_mono_ms() < deadline_ms);
     if (err != NHUB_OK) {
         return err == NHUB_EAGAIN ? NHUB_EUNAVAIL : err;
     }
@@ -145,9 +144,34 @@ nhub_err client_call(struct nhub_client *c, uint64_t id, const struct buf *json,
     return NHUB_OK;
 }
 
+static int64_t begin(struct nhub_client *c, int timeout_ms)
+{
+    c->error[0] = '\0';
+    c->error_code[0] = '\0';
+    return clock_mono_ms() + (timeout_ms > 0 ? timeout_ms : c->timeout_ms);
+}
+
+nhub_err client_call(struct nhub_client *c, uint64_t id, const struct buf *json, int timeout_ms,
+                     struct nhub_answer **out_answer)
+{
+    return call_until(c, id, json, begin(c, timeout_ms), out_answer);
+}
+
+nhub_err client_ask(struct nhub_client *c, uint64_t id, const struct buf *json, int timeout_ms,
+                    struct nhub_answer **out_answer)
+{
+    const int64_t deadline_ms = begin(c, timeout_ms);
+    nhub_err err = NHUB_OK;
+
+    do {
+        err = call_until(c, id, json, deadline_ms, out_answer);
+    } while (err == NHUB_ECLOSED && clock_mono_ms() < deadline_ms);
+    return err;
+}
+
 /* A request that is only its action; an answer of a refusal is freed here. */
-static nhub_err call_simple(struct nhub_client *c, const char *action, int timeout_ms,
-                            struct nhub_answer **out)
+static nhub_err call_simple(struct nhub_client *c, const char *action, bool may_repeat,
+                            int timeout_ms, struct nhub_answer **out)
 {
     struct nhub_answer *answer = NULL;
     struct buf json;
@@ -159,7 +183,7 @@ static nhub_err call_simple(struct nhub_client *c, const char *action, int timeo
     }
     buf_init(&json);
     request_write_simple(&json, action, id);
-    err = client_call(c, id, &json, timeout_ms, &answer);
+    err = (may_repeat ? client_ask : client_call)(c, id, &json, timeout_ms, &answer);
     buf_fini(&json);
     if (err == NHUB_OK) {
         *out = answer;
@@ -172,7 +196,7 @@ static nhub_err call_simple(struct nhub_client *c, const char *action, int timeo
 nhub_err nhub_client_health(nhub_client *client, int timeout_ms)
 {
     struct nhub_answer *answer = NULL;
-    nhub_err err = call_simple(client, "health", timeout_ms, &answer);
+    nhub_err err = call_simple(client, "health", true, timeout_ms, &answer);
 
     if (err == NHUB_OK && strcmp(answer_text(answer->json, "status", ""), "ok") != 0) {
         (void)snprintf(client->error, sizeof client->error, "status is \"%.64s\"",
@@ -187,7 +211,7 @@ nhub_err nhub_client_info(nhub_client *client, int timeout_ms, nhub_info *out)
 {
     struct nhub_answer *answer = NULL;
     const json_t *statistics = NULL;
-    const nhub_err err = call_simple(client, "info", timeout_ms, &answer);
+    const nhub_err err = call_simple(client, "info", true, timeout_ms, &answer);
 
     if (err != NHUB_OK) {
         return err;
@@ -244,7 +268,7 @@ nhub_err nhub_client_position(nhub_client *client, const char *since, int timeou
         buf_add_json_cstr(&json, since);
     }
     buf_add_char(&json, '}');
-    err = client_call(client, id, &json, timeout_ms, &answer);
+    err = client_ask(client, id, &json, timeout_ms, &answer);
     buf_fini(&json);
     if (err == NHUB_OK) {
         read_position(answer->json, out);
@@ -256,7 +280,7 @@ nhub_err nhub_client_position(nhub_client *client, const char *since, int timeou
 nhub_err nhub_client_terminate(nhub_client *client, int timeout_ms)
 {
     struct nhub_answer *answer = NULL;
-    const nhub_err err = call_simple(client, "terminate", timeout_ms, &answer);
+    const nhub_err err = call_simple(client, "terminate", false, timeout_ms, &answer);
 
     nhub_answer_destroy(&answer);
     return err;
@@ -264,7 +288,7 @@ nhub_err nhub_client_terminate(nhub_client *client, int timeout_ms)
 
 nhub_err nhub_client_stats(nhub_client *client, int timeout_ms, nhub_answer **out)
 {
-    return call_simple(client, "stats", timeout_ms, out);
+    return call_simple(client, "stats", true, timeout_ms, out);
 }
 
 /* The request as text with our own request_id in it. */

@@ -14,5 +14,8 @@ NHUB_MUST_USE nhub_err client_next_id(struct nhub_client *c, uint64_t *out_id);
  * also set with NHUB_EREFUSED. Errors: those of the public header. */
 NHUB_MUST_USE nhub_err client_call(struct nhub_client *c, uint64_t id, const struct buf *json,
                                    int timeout_ms, struct nhub_answer **out_answer);
+/* The same for a request that changes nothing: asked again when the connection breaks. */
+NHUB_MUST_USE nhub_err client_ask(struct nhub_client *c, uint64_t id, const struct buf *json,
+                                  int timeout_ms, struct nhub_answer **out_answer);
 
 #endif

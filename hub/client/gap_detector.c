@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Gaps told one by one for one range of a filtered stream. */
+#define HOLES_MAX 8
+
 nhub_err gap_detector_create(struct gap_detector **out, const struct gap_options *options,
                              const struct gap_callbacks *callbacks)
 {
@@ -55,9 +58,78 @@ void gap_detector_destroy(struct gap_detector **d_p)
 
 /* Output. */
 
+/* Tells one range, if it has any number. */
+static void tell_range(struct gap_detector *d, const struct position *from,
+                       const struct position *to, const char *reason, uint64_t delivered)
+{
+    const struct gap_range gap = {
+        .from = *from, .to = *to, .reason = reason, .delivered = delivered};
+
+    if (!gap_same_epoch(from, to) || from->seq < to->seq || strcmp(reason, "unknown") == 0) {
+        d->callbacks.gap(d->callbacks.context, &gap);
+    }
+}
+
+/* The last number of the run that directly follows seq. */
+static uint64_t end_of_run(const struct gap_detector *d, uint64_t seq)
+{
+    while (received_next(d->received, seq) == seq + 1) {
+        seq++;
+    }
+    return seq;
+}
+
+/* The hole behind from, up to the next number that was delivered, or to the end. */
+static uint64_t end_of_hole(const struct gap_detector *d, uint64_t from, uint64_t end)
+{
+    const uint64_t next = received_next(d->received, from);
+
+    return next <= end && next != UINT64_MAX ? next - 1 : end;
+}
+
+/* Whether there are few enough holes to tell each by itself. Many are the ordinary look of a stream
+ * that takes few of all types. */
+static bool has_few_holes(const struct gap_detector *d, uint64_t from, uint64_t end)
+{
+    int holes = 0;
+
+    for (; from < end && holes <= HOLES_MAX; holes++) {
+        from = end_of_run(d, end_of_hole(d, from, end));
+    }
+    return holes <= HOLES_MAX;
+}
+
 void gap_tell(struct gap_detector *d, const struct position *to, const char *reason)
 {
-    d->callbacks.gap(d->callbacks.context, &d->covered, to, reason);
+    const bool is_one_epoch = gap_same_epoch(&d->covered, to);
+    const uint64_t end = is_one_epoch ? to->seq : UINT64_MAX;
+    struct position from = d->covered;
+
+    if (d->resume.is_running) {
+        d->resume.result = strcmp(reason, "unknown") == 0 ? GAP_UNKNOWN : GAP_LOST;
+    }
+    from.seq = end_of_run(d, from.seq);
+    if (has_few_holes(d, from.seq, end)) {
+        struct position hole_to = from;
+
+        while ((hole_to.seq = end_of_hole(d, from.seq, end)) < end) {
+            tell_range(d, &from, &hole_to, reason, 0);
+            from.seq = end_of_run(d, hole_to.seq);
+        }
+    }
+    tell_range(d, &from, to, reason,
+               received_count_to(d->received, end) - received_count_to(d->received, from.seq));
+    if (is_one_epoch) {
+        gap_verify_to(d, to->seq);
+    }
+}
+
+void gap_verify_to(struct gap_detector *d, uint64_t seq)
+{
+    if (seq > d->verified) {
+        d->verified = seq;
+        received_drop_to(d->received, seq);
+    }
 }
 
 void gap_cover(struct gap_detector *d, const struct position *p)
@@ -70,18 +142,27 @@ void gap_cover(struct gap_detector *d, const struct position *p)
     d->covered = *p;
 }
 
+/* More events than may be remembered between two checks: what is before p cannot be proven to be
+ * complete any more. */
+static void forget_received(struct gap_detector *d, const struct position *p)
+{
+    struct position to = *p;
+
+    to.seq = p->seq - 1;
+    d->covered.seq = d->verified;
+    gap_tell(d, &to, "unverified");
+    gap_verify_to(d, p->seq);
+    d->covered.seq = p->seq;
+}
+
 void gap_deliver(struct gap_detector *d, void *item, const struct position *p, bool refilled)
 {
     gap_cover(d, p);
-    if (d->options.is_filtered && d->options.has_requests && !received_add(d->received, p->seq)) {
-        struct position from = d->covered;
-
-        /* More events than may be remembered between two checks. Breaks are still noticed. */
-        from.seq = d->verified;
-        d->callbacks.unverified(d->callbacks.context, &from, p);
-        received_clear(d->received);
-        d->verified = p->seq;
+    if (d->options.is_filtered && d->options.has_requests && p->seq > d->verified &&
+        !received_add(d->received, p->seq)) {
+        forget_received(d, p);
     }
+    d->resume.count += refilled ? 1 : 0;
     d->callbacks.deliver(d->callbacks.context, item, refilled, false);
 }
 
@@ -92,7 +173,7 @@ static bool front_follows(const struct gap_detector *d, const struct held_event 
            (front->position.seq <= d->covered.seq + 1 || !front->is_broken);
 }
 
-static void pop_front(struct gap_detector *d)
+void gap_pop_front(struct gap_detector *d)
 {
     const struct held_event front = *held_front(d->held);
 
@@ -109,7 +190,7 @@ void gap_release(struct gap_detector *d)
     const struct held_event *front = NULL;
 
     while ((front = held_front(d->held)) && front_follows(d, front)) {
-        pop_front(d);
+        gap_pop_front(d);
     }
 }
 
@@ -119,7 +200,7 @@ void gap_drop_covered(struct gap_detector *d)
 
     while ((front = held_front(d->held)) && gap_same_epoch(&front->position, &d->covered) &&
            front->position.seq <= d->covered.seq) {
-        pop_front(d);
+        gap_pop_front(d);
     }
 }
 
@@ -128,6 +209,11 @@ static void replay(struct gap_detector *d, int64_t now_ms)
     if (d->state != GAP_REPLAY) {
         d->state = GAP_REPLAY;
         d->waiting_since_ms = now_ms;
+        d->resume = (struct gap_resume){.result = GAP_CAUGHT_UP, .is_running = true};
+        if (d->options.is_filtered && d->covered.epoch[0] != '\0') {
+            d->covered.seq = d->verified;
+        }
+        d->resume.from = d->covered;
     }
     d->has_tail = false;
 }
@@ -135,6 +221,16 @@ static void replay(struct gap_detector *d, int64_t now_ms)
 void gap_go_live(struct gap_detector *d, int64_t now_ms)
 {
     d->state = GAP_LIVE;
+    if (received_newest(d->received) > d->covered.seq) {
+        d->covered.seq = received_newest(d->received);
+    }
+    if (d->resume.is_running) {
+        d->resume.is_running = false;
+        d->resume.to = d->covered;
+        if (d->resume.result == GAP_CAUGHT_UP && d->resume.count > 0) {
+            d->resume.result = GAP_REPLAYED;
+        }
+    }
     d->next_check_ms = now_ms + d->options.check_interval_ms;
 }
 
@@ -161,7 +257,7 @@ void gap_skip_to_front(struct gap_detector *d, const char *reason)
         gap_tell(d, &to, reason);
         gap_cover(d, &to);
     }
-    pop_front(d);
+    gap_pop_front(d);
     gap_release(d);
 }
 
@@ -222,6 +318,11 @@ void gap_detector_event(struct gap_detector *d, void *item, const struct positio
         begin_at(d, position, position->seq - 1, now_ms);
     }
     prev = back ? &back->position : &d->covered;
+    if (gap_same_epoch(&d->covered, position) && received_has(d->received, position->seq)) {
+        d->callbacks.discard(d->callbacks.context, item);
+        d->is_break_next = is_break;
+        return;
+    }
     if (gap_same_epoch(prev, position) && position->seq <= prev->seq) {
         d->callbacks.discard(d->callbacks.context, item);
         /* A break before a duplicate lies behind us only if all before the duplicate is covered. */
@@ -256,8 +357,11 @@ void gap_detector_break(struct gap_detector *d, int64_t now_ms)
 void gap_detector_refilter(struct gap_detector *d, bool is_filtered, int64_t now_ms)
 {
     d->options.is_filtered = is_filtered;
-    d->is_rebasing = is_filtered;
     d->has_tail = false;
+    if (d->state == GAP_REPLAY) {
+        return; /* its pages are asked for by the new set; what was delivered is still known */
+    }
+    d->is_rebasing = is_filtered;
     received_clear(d->received);
     d->verified = d->covered.seq;
     if (d->state == GAP_LIVE) {
@@ -329,6 +433,10 @@ struct gap_request gap_detector_next_request(struct gap_detector *d, int64_t now
         r.kind = GAP_REQUEST_POSITION;
     } else if (d->state == GAP_REPLAY) {
         fill_history(d, &r);
+    } else if (d->options.is_filtered && d->void_to > d->verified && !d->is_rebasing) {
+        /* Numbers in a void are not counted, but some may have been sent. */
+        replay(d, now_ms);
+        fill_history(d, &r);
     } else if (d->options.is_filtered && (is_check_due(d, now_ms) || is_far(d))) {
         fill_count(d, &r, is_check_due(d, now_ms));
     } else if (!d->has_tail && now_ms >= d->next_check_ms) {
@@ -348,6 +456,7 @@ void gap_detector_unsent(struct gap_detector *d, int64_t now_ms)
 void gap_detector_failed(struct gap_detector *d, bool refused, int64_t now_ms)
 {
     const bool was_history = d->asked == GAP_REQUEST_HISTORY;
+    const bool was_count = d->asked == GAP_REQUEST_COUNT;
 
     gap_detector_unsent(d, now_ms);
     if (refused) {
@@ -356,6 +465,8 @@ void gap_detector_failed(struct gap_detector *d, bool refused, int64_t now_ms)
     }
     if (refused && was_history && held_front(d->held)) {
         give_up(d, "refused", now_ms);
+    } else if (refused && was_count && d->state == GAP_LIVE && !d->is_rebasing) {
+        replay(d, now_ms); /* too many to be counted at once: pages prove it, too */
     }
 }
 
@@ -378,8 +489,10 @@ static void begin_now(struct gap_detector *d, const struct position *newest, int
     }
 }
 
-void gap_detector_position(struct gap_detector *d, const struct position *newest, int64_t now_ms)
+void gap_detector_position(struct gap_detector *d, const struct gap_head *head, int64_t now_ms)
 {
+    const struct position *newest = &head->newest;
+
     d->asked = GAP_REQUEST_NONE;
     d->next_check_ms = now_ms + d->options.check_interval_ms;
     if (d->state == GAP_START) {
@@ -397,6 +510,10 @@ void gap_detector_position(struct gap_detector *d, const struct position *newest
         replay(d, now_ms);
         return;
     }
+    d->void_to = head->void_to;
+    if (head->is_degraded && d->options.is_filtered) {
+        return; /* what is not kept now will be a void later */
+    }
     d->has_tail = true;
     d->tail_seq = newest->seq;
     d->tail_ms = now_ms;
@@ -407,27 +524,19 @@ void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, i
     const uint64_t to = d->asked_to_seq;
     const uint64_t here = received_count_to(d->received, to);
 
-    struct position from = d->covered;
-    struct position end = d->covered;
-
-    from.seq = d->verified;
-    end.seq = to;
     d->asked = GAP_REQUEST_NONE;
     if (d->state != GAP_LIVE || d->is_rebasing) {
         return;
     }
-    if (count > here) {
-        /* From `verified` on again; what is here already is recognised by its number. */
-        d->covered.seq = d->verified;
+    /* A part that is not kept any more is told as a gap by the page that begins behind it. */
+    if (count > here || !complete) {
         replay(d, now_ms);
         return;
     }
-    /* A part that is not kept can only have made the count smaller. */
-    if (!complete) {
-        d->callbacks.unverified(d->callbacks.context, &from, &end);
+    if (count < here) {
+        return; /* the hub has not kept all that it sent: there will be a void, or it is busy */
     }
-    received_drop_to(d->received, to);
-    d->verified = to;
+    gap_verify_to(d, to);
     if (to > d->covered.seq) {
         d->covered.seq = to;
     }
@@ -486,6 +595,25 @@ void gap_detector_defer(struct gap_detector *d, int64_t now_ms)
 const struct position *gap_detector_covered(const struct gap_detector *d)
 {
     return &d->covered;
+}
+
+struct position gap_detector_verified(const struct gap_detector *d)
+{
+    struct position out = d->covered;
+
+    if (d->options.is_filtered && d->options.has_requests && d->verified < out.seq) {
+        out.seq = d->verified;
+    }
+    return out;
+}
+
+void gap_detector_resume(const struct gap_detector *d, struct gap_resume *out)
+{
+    *out = d->resume;
+    if (out->is_running) {
+        out->to = d->covered;
+        out->result = out->result == GAP_CAUGHT_UP && out->count > 0 ? GAP_REPLAYED : out->result;
+    }
 }
 
 bool gap_detector_is_live(const struct gap_detector *d)

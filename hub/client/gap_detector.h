@@ -15,11 +15,13 @@
  *
  * How a loss is noticed
  * - All events are received (not filtered): a number is missing.
- * - Filtered: numbers have holes anyway. The owner tells of breaks (gap_detector_break: the
- *   connection was new, the queue ran full), and then replays before it goes on. And each
- *   check_interval_ms, or check_events numbers, the hub is asked to count what there was; what only
- *   that finds was passed over already and is delivered late. A range that the hub forgot before it
- *   was asked cannot be checked; that is reported.
+ * - Filtered: numbers have holes anyway. Everything up to `verified` is known to be complete: a
+ * page of history is a proof, and so is the hub's count of what there was, asked for each
+ *   check_interval_ms or check_events numbers. The owner tells of breaks (gap_detector_break: the
+ *   connection was new, the queue ran full). At a break, a count that differs, a void, or when the
+ *   hub cannot count any more, the stream is replayed from `verified` on: what is here already is
+ *   recognised by its number, what was passed over is delivered late, and what the hub has
+ *   forgotten is a gap.
  * - The tail: the hub's position names a number settle_ms ago that is still not here. (An answer
  *   overtakes the events, so a younger one proves nothing.)
  *
@@ -34,16 +36,22 @@
 
 struct gap_detector;
 
+/* What lies behind `from` up to and including `to` is not to be had. In a filtered stream nobody
+ * knows whether there was something for us. */
+struct gap_range {
+    struct position from, to;
+    const char *reason;
+    uint64_t delivered; /* events inside that were delivered all the same: only where the ranges
+                           between them would be too many to tell each */
+};
+
 struct gap_callbacks {
     void *context;
     /* Takes the item. refilled: it comes from history. late: events behind it went before. */
     void (*deliver)(void *context, void *item, bool refilled, bool late);
     /* Takes an item that was delivered before, or that nobody may see. */
     void (*discard)(void *context, void *item);
-    void (*gap)(void *context, const struct position *from, const struct position *to,
-                const char *reason);
-    /* Nothing speaks for a loss in (from, to], but the hub cannot count it any more. */
-    void (*unverified)(void *context, const struct position *from, const struct position *to);
+    void (*gap)(void *context, const struct gap_range *gap);
 };
 
 struct gap_options {
@@ -95,7 +103,14 @@ struct gap_request gap_detector_next_request(struct gap_detector *d, int64_t now
 void gap_detector_unsent(struct gap_detector *d, int64_t now_ms);
 /* No answer, or a refusal. */
 void gap_detector_failed(struct gap_detector *d, bool refused, int64_t now_ms);
-void gap_detector_position(struct gap_detector *d, const struct position *newest, int64_t now_ms);
+/* The hub's head. void_to: the end of the newest void of its epoch, 0 = none. is_degraded: the hub
+ * does not keep what it sends, so it cannot count it either. */
+struct gap_head {
+    struct position newest;
+    uint64_t void_to;
+    bool is_degraded;
+};
+void gap_detector_position(struct gap_detector *d, const struct gap_head *head, int64_t now_ms);
 void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, int64_t now_ms);
 
 struct gap_item {
@@ -121,8 +136,21 @@ int64_t gap_detector_deadline_ms(const struct gap_detector *d);
 /* The owner cannot take pages now; waiting does not count as a refill that takes too long. */
 void gap_detector_defer(struct gap_detector *d, int64_t now_ms);
 
-/* Everything up to here was delivered or told; epoch "" in START. */
+/* Everything up to here was delivered or told; epoch "" in START. In a filtered stream it goes back
+ * to the verified position when a replay begins. */
 const struct position *gap_detector_covered(const struct gap_detector *d);
+/* The same, and nothing before it was passed over: in a filtered stream that is known later. */
+struct position gap_detector_verified(const struct gap_detector *d);
+
+/* What became of the last replay: of `since`, or after a break. */
+enum gap_result { GAP_RESULT_NONE, GAP_CAUGHT_UP, GAP_REPLAYED, GAP_LOST, GAP_UNKNOWN };
+struct gap_resume {
+    enum gap_result result; /* so far; GAP_RESULT_NONE: there was no replay yet */
+    bool is_running;
+    struct position from, to; /* from: epoch "" when the `since` was no position */
+    uint64_t count;           /* events that came from history */
+};
+void gap_detector_resume(const struct gap_detector *d, struct gap_resume *out);
 bool gap_detector_is_live(const struct gap_detector *d);
 
 #endif

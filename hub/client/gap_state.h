@@ -4,7 +4,7 @@
  *
  *      delivered or told            waiting: held            still on its way
  *   ───────────────────────┤ ?????? ├─────────┤ ?? ├──────┤ …
- *                       covered      ^ broken       ^ broken
+ *          verified     covered      ^ broken       ^ broken
  *
  * An event waits as `broken` when something may be missing before it. History moves `covered`
  * forward; a waiting event is let go when covered reaches its predecessor, and takes the unbroken
@@ -46,6 +46,8 @@ struct gap_detector {
     /* A filtered stream: numbers behind `verified` that were delivered. */
     struct received *received;
     uint64_t verified;
+    uint64_t void_to; /* end of the hub's newest void, as of the last position */
+    struct gap_resume resume;
     bool is_rebasing; /* the subscriptions changed: `verified` is taken from the next tail */
 
     int64_t waiting_since_ms; /* held events wait for history since then */
@@ -56,12 +58,16 @@ static inline bool gap_same_epoch(const struct position *a, const struct positio
     return memcmp(a->epoch, b->epoch, EPOCH_LEN) == 0;
 }
 
-/* Tells that (covered, to] is missing. */
+/* Tells that (covered, to] is missing, but for what was delivered of it. */
 void gap_tell(struct gap_detector *d, const struct position *to, const char *reason);
+/* All up to seq is complete or told: nothing before it is checked any more. */
+void gap_verify_to(struct gap_detector *d, uint64_t seq);
 /* Moves covered on to p. Another epoch has its own numbers, so the count begins anew. */
 void gap_cover(struct gap_detector *d, const struct position *p);
 /* Delivers an item in its order and covers it. */
 void gap_deliver(struct gap_detector *d, void *item, const struct position *p, bool refilled);
+/* Lets the first waiting event go, wherever it stands. */
+void gap_pop_front(struct gap_detector *d);
 /* Gives up on what is missing: tells it, up to the first waiting event, and lets that one go with
  * its run. Something must be waiting. */
 void gap_skip_to_front(struct gap_detector *d, const char *reason);

@@ -71,6 +71,11 @@ const struct held_event *held_front(const struct held *h)
     return h->count ? &h->slots[h->head] : NULL;
 }
 
+const struct held_event *held_at(const struct held *h, size_t index)
+{
+    return index < h->count ? &h->slots[(h->head + index) & (h->cap - 1)] : NULL;
+}
+
 const struct held_event *held_back(const struct held *h)
 {
     return h->count ? &h->slots[(h->head + h->count - 1) & (h->cap - 1)] : NULL;

@@ -30,6 +30,8 @@ void held_destroy(struct held **h_p);
 NHUB_MUST_USE nhub_err held_push(struct held *h, const struct held_event *event);
 /* The oldest one, NULL when there is none; valid until the next push or pop. */
 const struct held_event *held_front(const struct held *h);
+/* The index-th oldest one, NULL beyond the last; as above. */
+const struct held_event *held_at(const struct held *h, size_t index);
 const struct held_event *held_back(const struct held *h);
 void held_pop(struct held *h);
 bool held_is_full(const struct held *h);

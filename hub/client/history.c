@@ -14,6 +14,11 @@
 #define PAGE_DEFAULT   1000
 #define PAGE_MAX       10000
 
+struct gap {
+    struct position from, to;
+    char reason[32];
+};
+
 struct nhub_history {
     struct nhub_client *client; /* lent */
     char **patterns;            /* owned */
@@ -26,9 +31,9 @@ struct nhub_history {
     bool has_more;
     struct nhub_event event; /* the one that is lent */
     struct position done;
-    bool has_gap;
-    struct position gap_from, gap_to;
-    char gap_reason[32];
+    nhub_history_result result; /* of the last page */
+    struct buf gaps;            /* struct gap each, those that were not asked for yet */
+    size_t gaps_taken;
 };
 
 static nhub_err copy_patterns(struct nhub_history *h, const nhub_history_query *query)
@@ -71,6 +76,7 @@ nhub_err nhub_history_create(nhub_history **out, nhub_client *client,
     h->left = query->limit ? query->limit : UINT64_MAX;
     h->page = query->page ? query->page : PAGE_DEFAULT;
     h->has_more = true;
+    buf_init(&h->gaps);
     memcpy(h->since, since, strlen(since));
     *out = h;
     return NHUB_OK;
@@ -88,6 +94,7 @@ void nhub_history_destroy(nhub_history **history_p)
     }
     free(h->patterns);
     nhub_answer_destroy(&h->answer);
+    buf_fini(&h->gaps);
     free(h);
     *history_p = NULL;
 }
@@ -106,7 +113,7 @@ static nhub_err request_page(struct nhub_history *h, int timeout_ms)
     buf_init(&json);
     request_write_history(&json, id, h->since, (const char *const *)h->patterns, h->pattern_count,
                           limit);
-    err = client_call(h->client, id, &json, timeout_ms, &answer);
+    err = client_ask(h->client, id, &json, timeout_ms, &answer);
     buf_fini(&json);
     if (err != NHUB_OK) {
         nhub_answer_destroy(&answer);
@@ -118,26 +125,46 @@ static nhub_err request_page(struct nhub_history *h, int timeout_ms)
     return NHUB_OK;
 }
 
-static void note_gap(struct nhub_history *h)
+static nhub_history_result result_of(const char *word)
+{
+    static const char *const words[] = {"", "caught_up", "replayed", "gap", "unknown"};
+
+    for (size_t i = 1; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            return (nhub_history_result)i;
+        }
+    }
+    return NHUB_HISTORY_NONE;
+}
+
+/* Several pages may have been looked at since the last event: each gap is kept. */
+static nhub_err note_gap(struct nhub_history *h)
 {
     const struct json_t *json = h->answer->json;
-    const struct json_t *gap = answer_object(json, "gap");
-    const bool is_unknown = strcmp(answer_text(json, "result", ""), "unknown") == 0;
+    const struct json_t *json_gap = answer_object(json, "gap");
+    struct gap gap;
 
-    if (!gap && !is_unknown) {
-        return;
+    h->result = result_of(answer_text(json, "result", ""));
+    if (!json_gap && h->result != NHUB_HISTORY_UNKNOWN) {
+        return NHUB_OK;
     }
-    h->has_gap = true;
-    h->gap_from = is_unknown ? h->done : answer_position(gap, "from");
-    h->gap_to = is_unknown ? answer_position(json, "next") : answer_position(gap, "to");
-    (void)snprintf(h->gap_reason, sizeof h->gap_reason, "%s",
-                   is_unknown ? "unknown" : answer_text(gap, "reason", "retention"));
+    if (h->result == NHUB_HISTORY_UNKNOWN) {
+        gap = (struct gap){.from = h->done, .to = answer_position(json, "next")};
+        (void)snprintf(gap.reason, sizeof gap.reason, "unknown");
+    } else {
+        gap = (struct gap){.from = answer_position(json_gap, "from"),
+                           .to = answer_position(json_gap, "to")};
+        (void)snprintf(gap.reason, sizeof gap.reason, "%s",
+                       answer_text(json_gap, "reason", "retention"));
+    }
+    buf_add(&h->gaps, &gap, sizeof gap);
+    return h->gaps.failed ? NHUB_ENOMEM : NHUB_OK;
 }
 
 static nhub_err fetch(struct nhub_history *h, int timeout_ms)
 {
     struct position next;
-    const nhub_err err = request_page(h, timeout_ms);
+    nhub_err err = request_page(h, timeout_ms);
 
     if (err != NHUB_OK) {
         return err;
@@ -146,7 +173,12 @@ static nhub_err fetch(struct nhub_history *h, int timeout_ms)
     if (next.epoch[0] == '\0') {
         return NHUB_EPROTO;
     }
-    note_gap(h);
+    err = note_gap(h);
+    if (err != NHUB_OK) {
+        nhub_answer_destroy(&h->answer); /* the page is asked for again */
+        buf_reset(&h->gaps);
+        return err;
+    }
     (void)position_format(&next, h->since);
     h->has_more = answer_bool(h->answer->json, "more");
     /* A page without events is a position all the same: what was scanned holds nothing for us. */
@@ -189,14 +221,24 @@ nhub_err nhub_history_next(nhub_history *history, int timeout_ms, const nhub_eve
 bool nhub_history_take_gap(nhub_history *history, nhub_position *out_from, nhub_position *out_to,
                            const char **out_reason)
 {
-    if (!history->has_gap) {
+    const struct gap *gaps = (const struct gap *)(const void *)history->gaps.data;
+    const struct gap *gap = NULL;
+
+    if (history->gaps_taken == history->gaps.len / sizeof *gap) {
+        history->gaps_taken = 0;
+        buf_reset(&history->gaps);
         return false;
     }
-    history->has_gap = false;
-    *out_from = position_to_public(&history->gap_from);
-    *out_to = position_to_public(&history->gap_to);
-    *out_reason = history->gap_reason;
+    gap = &gaps[history->gaps_taken++];
+    *out_from = position_to_public(&gap->from);
+    *out_to = position_to_public(&gap->to);
+    *out_reason = gap->reason;
     return true;
+}
+
+nhub_history_result nhub_history_get_result(const nhub_history *history)
+{
+    return history->result;
 }
 
 nhub_position nhub_history_position(const nhub_history *history)

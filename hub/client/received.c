@@ -128,3 +128,10 @@ uint64_t received_newest(const struct received *r)
 {
     return r->start < r->end ? r->seqs[r->end - 1] : 0;
 }
+
+uint64_t received_next(const struct received *r, uint64_t seq)
+{
+    const size_t at = upper_bound(r, seq);
+
+    return at < r->end ? r->seqs[at] : UINT64_MAX;
+}

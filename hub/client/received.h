@@ -23,5 +23,7 @@ size_t received_count_to(const struct received *r, uint64_t seq); /* numbers <= 
 void received_drop_to(struct received *r, uint64_t seq);          /* removes numbers <= seq */
 void received_clear(struct received *r);
 uint64_t received_newest(const struct received *r); /* 0 when empty */
+/* The smallest number > seq, UINT64_MAX when there is none. */
+uint64_t received_next(const struct received *r, uint64_t seq);
 
 #endif

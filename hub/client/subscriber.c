@@ -56,8 +56,7 @@ static void take_duplicate(void *context, void *item)
     ready_item_destroy(&ready);
 }
 
-static void take_gap(void *context, const struct position *from, const struct position *to,
-                     const char *reason)
+static void take_gap(void *context, const struct gap_range *gap)
 {
     struct nhub_subscriber *s = context;
     struct ready_item *item = calloc(1, sizeof *item);
@@ -69,19 +68,11 @@ static void take_gap(void *context, const struct position *from, const struct po
     }
     zframe_init(&item->frame);
     item->is_gap = true;
-    item->from = *from;
-    item->to = *to;
-    (void)snprintf(item->reason, sizeof item->reason, "%s", reason);
+    item->from = gap->from;
+    item->to = gap->to;
+    item->delivered = gap->delivered;
+    (void)snprintf(item->reason, sizeof item->reason, "%s", gap->reason);
     append(s, item);
-}
-
-static void note_unverified(void *context, const struct position *from, const struct position *to)
-{
-    struct nhub_subscriber *s = context;
-
-    s->stats.unverified++;
-    logger_write(NHUB_LOG_WARN, "unverified", "epoch=%s from=%llu to=%llu", from->epoch,
-                 (unsigned long long)from->seq, (unsigned long long)to->seq);
 }
 
 /* Life. */
@@ -119,11 +110,8 @@ static nhub_err create_detector(struct nhub_subscriber *s, const nhub_subscriber
         .refill_wait_ms = o->refill_wait_ms ? (int)o->refill_wait_ms : DEFAULT_REFILL_WAIT_MS,
         .retry_ms = RETRY_MS,
     };
-    const struct gap_callbacks callbacks = {.context = s,
-                                            .deliver = take_event,
-                                            .discard = take_duplicate,
-                                            .gap = take_gap,
-                                            .unverified = note_unverified};
+    const struct gap_callbacks callbacks = {
+        .context = s, .deliver = take_event, .discard = take_duplicate, .gap = take_gap};
 
     return gap_detector_create(&s->detector, &options, &callbacks);
 }
@@ -254,12 +242,14 @@ static void hand_out_gap(struct nhub_subscriber *s, const struct ready_item *ite
     char to[POSITION_TEXT_MAX];
     const nhub_gap gap = {.from = position_to_public(&item->from),
                           .to = position_to_public(&item->to),
-                          .reason = item->reason};
+                          .reason = item->reason,
+                          .delivered = item->delivered};
 
     (void)position_format(&item->from, from);
     (void)position_format(&item->to, to);
     logger_write(NHUB_LOG_WARN, "gap", "from=%s to=%s reason=%s", from, to, item->reason);
     s->stats.gaps++;
+    s->stats.unverified += strcmp(item->reason, "unverified") == 0 ? 1 : 0;
     if (s->on_gap) {
         s->on_gap(s->gap_context, &gap);
     }
@@ -377,6 +367,38 @@ nhub_position nhub_subscriber_position(const nhub_subscriber *subscriber)
     return position_to_public(subscriber->ready_count == 0
                                   ? gap_detector_covered(subscriber->detector)
                                   : &subscriber->handled);
+}
+
+nhub_position nhub_subscriber_verified(const nhub_subscriber *subscriber)
+{
+    const struct position verified = gap_detector_verified(subscriber->detector);
+    const struct position *handled = &subscriber->handled;
+
+    /* What waits to be handed out lies behind what was handed out last. */
+    if (subscriber->ready_count > 0 &&
+        (strcmp(verified.epoch, handled->epoch) != 0 || verified.seq > handled->seq)) {
+        return position_to_public(handled);
+    }
+    return position_to_public(&verified);
+}
+
+_Static_assert((int)NHUB_RESUME_NONE == (int)GAP_RESULT_NONE &&
+                   (int)NHUB_RESUME_CAUGHT_UP == (int)GAP_CAUGHT_UP &&
+                   (int)NHUB_RESUME_REPLAYED == (int)GAP_REPLAYED &&
+                   (int)NHUB_RESUME_GAP == (int)GAP_LOST &&
+                   (int)NHUB_RESUME_UNKNOWN == (int)GAP_UNKNOWN,
+               "the public header repeats the detector's words");
+
+void nhub_subscriber_get_resume(const nhub_subscriber *subscriber, nhub_resume *out)
+{
+    struct gap_resume resume;
+
+    gap_detector_resume(subscriber->detector, &resume);
+    *out = (nhub_resume){.result = (nhub_resume_result)resume.result,
+                         .is_running = resume.is_running,
+                         .from = position_to_public(&resume.from),
+                         .to = position_to_public(&resume.to),
+                         .count = resume.count};
 }
 
 void nhub_subscriber_get_stats(const nhub_subscriber *subscriber, nhub_subscriber_stats *out)

@@ -28,6 +28,7 @@ struct ready_item {
     struct zframe frame; /* an event's line */
     struct position from, to;
     char reason[24];
+    uint64_t delivered; /* a gap's */
 };
 
 struct nhub_subscriber {

@@ -25,7 +25,8 @@ static void on_failure(struct nhub_subscriber *s, const struct requester_answer 
         logger_write(NHUB_LOG_WARN, "request_refused", "error=\"%s\"",
                      answer_text(answer->json, "error", ""));
     } else {
-        s->timeouts++;
+        /* A connection that broke is no sign of a hub that is silent. */
+        s->timeouts += answer->err == NHUB_ETIMEOUT ? 1 : 0;
     }
     gap_detector_failed(s->detector, is_refused, clock_mono_ms());
 }
@@ -44,16 +45,20 @@ static bool is_good(struct nhub_subscriber *s, const struct requester_answer *an
     return true;
 }
 
-static void read_head(const struct json_t *json, struct position *out)
+static void read_head(const struct json_t *json, struct gap_head *out)
 {
-    *out = (struct position){.seq = answer_u64(json, "seq")};
-    (void)snprintf(out->epoch, sizeof out->epoch, "%s", answer_text(json, "epoch", ""));
+    *out = (struct gap_head){.newest = {.seq = answer_u64(json, "seq")}};
+    (void)snprintf(out->newest.epoch, sizeof out->newest.epoch, "%s",
+                   answer_text(json, "epoch", ""));
+    out->void_to = answer_u64(answer_last(json, "voids"), "to");
+    out->is_degraded =
+        strcmp(answer_text(answer_object(json, "journal"), "state", ""), "degraded") == 0;
 }
 
 static void on_position(void *context, uint64_t id, const struct requester_answer *answer)
 {
     struct nhub_subscriber *s = context;
-    struct position newest;
+    struct gap_head head;
 
     (void)id;
     if (!is_good(s, answer)) {
@@ -67,8 +72,8 @@ static void on_position(void *context, uint64_t id, const struct requester_answe
     s->stats.checks++;
     (void)snprintf(s->stats_event, sizeof s->stats_event, "%s",
                    answer_text(answer->json, "stats_event", ""));
-    read_head(answer->json, &newest);
-    gap_detector_position(s->detector, &newest, clock_mono_ms());
+    read_head(answer->json, &head);
+    gap_detector_position(s->detector, &head, clock_mono_ms());
 }
 
 static void on_count(void *context, uint64_t id, const struct requester_answer *answer)

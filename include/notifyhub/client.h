@@ -5,8 +5,12 @@
  * brings back, so an answer that comes after its call timed out is never taken for a later one's.
  * timeout_ms 0 means the default of the options.
  *
+ * A question whose answer was lost with the connection (the hub was restarted, say) is asked again
+ * within the time; terminate and nhub_client_request() are not, as they may change something.
+ *
  * Errors of all calls: NHUB_EUNAVAIL no connection within the time (nothing was sent);
- * NHUB_ETIMEOUT sent, no answer within the time; NHUB_EREFUSED the hub says no
+ * NHUB_ETIMEOUT sent, no answer within the time; NHUB_ECLOSED sent, and the connection broke before
+ * the answer; NHUB_EREFUSED the hub says no
  * (nhub_client_error() tells why); NHUB_EPROTO the answer is not understood; NHUB_ENOMEM;
  * NHUB_ESYS.
  *
@@ -104,10 +108,20 @@ NHUB_API void nhub_history_destroy(nhub_history **history_p); /* NULL is fine */
  * the end is reached (calling again later continues with what is new). */
 NHUB_API NHUB_MUST_USE nhub_err nhub_history_next(nhub_history *history, int timeout_ms,
                                                   const nhub_event **out);
-/* True when the last page began behind a gap that was not asked for yet; from, to and reason as in
- * subscriber.h, lent until the next call on the iterator. Clears it. */
+/* True while there is a gap before the last event given (or before the end) that was not asked for
+ * yet; from, to and reason as in subscriber.h, lent until the next call on the iterator. There may
+ * be several: ask until it is false. */
 NHUB_API bool nhub_history_take_gap(nhub_history *history, nhub_position *out_from,
                                     nhub_position *out_to, const char **out_reason);
+/* What the hub said of the page that was fetched last (wire protocol, "history"). */
+typedef enum nhub_history_result {
+    NHUB_HISTORY_NONE, /* none was fetched yet */
+    NHUB_HISTORY_CAUGHT_UP,
+    NHUB_HISTORY_REPLAYED,
+    NHUB_HISTORY_GAP,
+    NHUB_HISTORY_UNKNOWN
+} nhub_history_result;
+NHUB_API nhub_history_result nhub_history_get_result(const nhub_history *history);
 /* The position to go on from: behind the last event given. */
 NHUB_API nhub_position nhub_history_position(const nhub_history *history);
 

@@ -23,8 +23,15 @@
  *   events there should have been. What only that question finds (a congested network between the
  *   two) is delivered late: nhub_event_is_late(). A hub that keeps less than a second of events may
  *   have forgotten a range before it is asked: nothing speaks for a loss there, but nothing proves
- *   the contrary (`unverified` in the statistics). Set `whole_stream` where neither must be: then
- *   everything is received and filtered here.
+ *   the contrary, so it is told as a gap. Set `whole_stream` where neither must be: then everything
+ *   is received and filtered here.
+ * - What native SUB programs lost is counted by the hub for all of them together; this library
+ *   counts exactly, for itself.
+ *
+ * Going on after a restart of one's own: store nhub_subscriber_position() and give it back as
+ * `since`. nhub_subscriber_verified() is behind it by up to a second for a subscriber of some types
+ * only: going on from there delivers some events again, and also finds what was lost unnoticed just
+ * before the end.
  *
  * The statistics event and types that begin with "hub." come only to patterns that name them, and
  * to nhub_subscriber_prefix() as its prefix says.
@@ -50,12 +57,17 @@ typedef void nhub_event_fn(void *context, const nhub_event *event);
 /* Something is not to be had any more: what lies behind `from` up to and including `to`. Positions
  * may be of different epochs ("epoch_changed": the hub started anew, numbers begin again). Reasons
  * of the hub: retention, unclean_stop, epoch_changed, not_stored, slow, unknown (the position given
- * as `since` does not exist). Reason of the library: refill_timeout (the hub did not answer in
- * time). Lent for the call. */
+ * as `since` does not exist). Reasons of the library: refill_timeout (the hub did not answer in
+ * time), unverified (it did not answer for so long that nobody knows any more whether all arrived),
+ * no_recovery, refused. For a subscriber of some types only a gap is a range in which something may
+ * have been for it. Lent for the call. */
 typedef struct nhub_gap {
     nhub_position from; /* epoch "" = before anything was known */
     nhub_position to;
     const char *reason;
+    uint64_t delivered; /* nearly always 0: events of this range that were delivered all the same,
+                           where a subscriber of some types got too many to tell each range between
+                           them */
 } nhub_gap;
 typedef void nhub_gap_fn(void *context, const nhub_gap *gap);
 
@@ -116,6 +128,25 @@ NHUB_API int nhub_subscriber_fd(const nhub_subscriber *subscriber);
  * epoch "" before the hub answered for the first time. */
 NHUB_API nhub_position nhub_subscriber_position(const nhub_subscriber *subscriber);
 
+/* The same, up to where it is also proven that nothing was passed over. */
+NHUB_API nhub_position nhub_subscriber_verified(const nhub_subscriber *subscriber);
+
+typedef enum nhub_resume_result {
+    NHUB_RESUME_NONE,      /* there was nothing to resume yet */
+    NHUB_RESUME_CAUGHT_UP, /* nothing was missed */
+    NHUB_RESUME_REPLAYED,  /* what was missed came from the hub's history */
+    NHUB_RESUME_GAP,       /* some of it is not to be had any more: on_gap was told what */
+    NHUB_RESUME_UNKNOWN    /* the position does not exist at this hub; it goes on from now */
+} nhub_resume_result;
+typedef struct nhub_resume {
+    nhub_resume_result result;
+    bool is_running;        /* it is still being replayed, the rest is what is known so far */
+    nhub_position from, to; /* from: epoch "" until the hub resolved what is no position */
+    uint64_t count;         /* events from history */
+} nhub_resume;
+/* What became of the last resume: of `since`, or after a broken connection, a restart, a loss. */
+NHUB_API void nhub_subscriber_get_resume(const nhub_subscriber *subscriber, nhub_resume *out);
+
 typedef struct nhub_subscriber_stats {
     uint64_t delivered;   /* events handed to at least one handler */
     uint64_t unselected;  /* received by prefix, selected by no handler */
@@ -125,7 +156,7 @@ typedef struct nhub_subscriber_stats {
     uint64_t gaps;        /* calls of on_gap */
     uint64_t malformed;   /* messages that are no event */
     uint64_t disconnects; /* of the event connection */
-    uint64_t unverified;  /* ranges that the hub had forgotten before it was asked to count them */
+    uint64_t unverified;  /* of the gaps: those with this reason */
     uint64_t checks;      /* answers of the hub to the question whether something is missing */
     bool is_connected;    /* the event connection */
 } nhub_subscriber_stats;

@@ -152,20 +152,10 @@ static void discard(void *context, void *item)
     taken++;
 }
 
-static void note_gap(void *context, const struct position *from, const struct position *to,
-                     const char *reason)
+static void note_gap(void *context, const struct gap_range *gap)
 {
     (void)context;
-    (void)from;
-    (void)to;
-    (void)reason;
-}
-
-static void note_unverified(void *context, const struct position *from, const struct position *to)
-{
-    (void)context;
-    (void)from;
-    (void)to;
+    (void)gap;
 }
 
 static nhub_err use_detector(void)
@@ -180,8 +170,7 @@ static nhub_err use_detector(void)
                                         .settle_ms = 500,
                                         .refill_wait_ms = 5000,
                                         .retry_ms = 100};
-    const struct gap_callbacks callbacks = {
-        .deliver = take, .discard = discard, .gap = note_gap, .unverified = note_unverified};
+    const struct gap_callbacks callbacks = {.deliver = take, .discard = discard, .gap = note_gap};
     struct gap_detector *detector = NULL;
     struct position position = {.epoch = "aaaaaaaa"};
     nhub_err err = gap_detector_create(&detector, &options, &callbacks);
@@ -191,7 +180,7 @@ static nhub_err use_detector(void)
     }
     taken = 0;
     (void)gap_detector_next_request(detector, 0);
-    gap_detector_position(detector, &position, 0);
+    gap_detector_position(detector, &(struct gap_head){.newest = position}, 0);
     for (position.seq = 1; position.seq <= 100; position.seq++) {
         gap_detector_event(detector, &position, &position, 10, 0);
     }
