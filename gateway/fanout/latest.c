@@ -1,12 +1,13 @@
 /*
  * latest: the newest event of each type for one session that lags and wants no more than that.
  *
- *   list, in order of arrival:   [gap] [a 15] [c 18] [b 20]
+ *   list, in order of arrival:   [gap] [a 15] [c 18, before it 2 dropped] [b 20]
  *   map:                          a ────┘      ...
  *
  * A newer event of a type replaces the older one and moves to the end, so that the order stays the
- * order of positions. What was replaced is counted and told behind the values of the same write: a
- * reader that comes back from a position before it would get those values anyway.
+ * order of positions. Each value knows what was dropped between the one before and itself, and that
+ * gap is written right in front of it: a reader whose connection breaks anywhere, and who comes
+ * back from the last position it read, has been told everything that is missing up to there.
  */
 #include "base/map.h"
 #include "gateway/fanout/internal.h"
@@ -16,23 +17,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What was dropped at one place. */
+struct drops {
+    uint64_t events;
+    struct position from; /* before the first of them; epoch "" = nothing was dropped */
+};
+
 struct value {
     struct list link;
     struct feed_event *record; /* held */
+    struct drops drops;        /* between the value before it and this one */
 };
 
 struct latest {
     struct map *by_type;
     struct list order;
     size_t bytes;
-    uint64_t dropped;     /* since the last notice */
-    struct position from; /* before the first that was dropped; epoch "" = none was */
-    struct position to;   /* the last that was dropped */
 };
 
 static struct value *first_value(const struct latest *l)
 {
     return list_empty(&l->order) ? NULL : list_entry(l->order.next, struct value, link);
+}
+
+static struct value *next_value(const struct latest *l, const struct value *v)
+{
+    return v->link.next == &l->order ? NULL : list_entry(v->link.next, struct value, link);
 }
 
 bool latest_is_empty(const struct session *s)
@@ -52,9 +62,9 @@ static struct position before(const struct feed_event *record)
 
 struct position latest_position(const struct session *s)
 {
-    const struct latest *l = s->latest;
+    const struct value *v = first_value(s->latest);
 
-    return l->from.epoch[0] != '\0' ? l->from : before(first_value(l)->record);
+    return v->drops.from.epoch[0] != '\0' ? v->drops.from : before(v->record);
 }
 
 static struct latest *get(struct session *s)
@@ -90,18 +100,30 @@ static void remove_value(struct session *s, struct value *v)
     free(v);
 }
 
-/* Notes that a record is not going to be sent. */
-static void note_drop(struct session *s, const struct feed_event *record)
+/* The value is not going to be sent: with what was dropped in front of it, it counts as dropped in
+ * front of what comes behind it. */
+static void drop_value(struct session *s, const struct value *v, struct drops *behind)
+{
+    const uint64_t events = v->record->gap ? 0 : 1;
+
+    behind->from = v->drops.from.epoch[0] != '\0' ? v->drops.from : before(v->record);
+    behind->events += v->drops.events + events;
+    counter_bump(&s->f->counters->dropped[DROP_SLOW_LATEST], events);
+}
+
+/* A newer one of its type takes the value's place in the map, and stands at the end of the list. */
+static void replace(struct session *s, struct value *v, struct feed_event *record)
 {
     struct latest *l = s->latest;
-    const struct position p = before(record);
+    struct value *next = next_value(l, v);
+    struct drops in_front = {0};
 
-    if (l->from.epoch[0] == '\0' || (strcmp(l->from.epoch, p.epoch) == 0 && p.seq < l->from.seq)) {
-        l->from = p;
-    }
-    l->to = record->position;
-    l->dropped++;
-    counter_bump(&s->f->counters->dropped[DROP_SLOW_LATEST], 1);
+    drop_value(s, v, next ? &next->drops : &in_front);
+    v->drops = in_front;
+    l->bytes -= feed_event_size(v->record);
+    release(s->f, &v->record);
+    v->record = record;
+    list_move(&l->order, &v->link);
 }
 
 static bool add(struct session *s, struct feed_event *record)
@@ -112,11 +134,7 @@ static bool add(struct session *s, struct feed_event *record)
     hold(s->f, record);
     l->bytes += feed_event_size(record);
     if (v) {
-        note_drop(s, v->record);
-        l->bytes -= feed_event_size(v->record);
-        release(s->f, &v->record);
-        v->record = record;
-        list_move(&l->order, &v->link);
+        replace(s, v, record);
         return true;
     }
     v = calloc(1, sizeof *v);
@@ -133,19 +151,24 @@ static bool add(struct session *s, struct feed_event *record)
     return true;
 }
 
-/* Notes the gap up to the last position that was written. What was dropped behind that is told
- * with a later write: its newer value is still to come. */
-static void tell_drops(struct session *s, const struct position *last)
+/* The oldest value goes, because all together are too large. */
+static void drop_first(struct session *s)
 {
     struct latest *l = s->latest;
-    const struct gap gap = {.from = l->from, .to = *last, .reason = GAP_SLOW};
+    struct value *v = first_value(l);
+    struct value *next = next_value(l, v);
 
-    if (l->dropped == 0 || (strcmp(l->from.epoch, last->epoch) == 0 && l->from.seq >= last->seq)) {
-        return;
+    if (next) {
+        drop_value(s, v, &next->drops);
+    } else { /* nothing fits at all, so the gap ends with it */
+        struct gap gap = {.to = v->record->position, .reason = GAP_SLOW};
+        struct drops drops = {0};
+
+        drop_value(s, v, &drops);
+        gap.from = drops.from;
+        session_note_gap(s, &gap, drops.events);
     }
-    session_note_gap(s, &gap, l->dropped);
-    l->dropped = 0;
-    l->from = (struct position){0};
+    remove_value(s, v);
 }
 
 void latest_absorb(struct session *s)
@@ -164,13 +187,7 @@ void latest_absorb(struct session *s)
         }
     }
     while (l->bytes > s->f->options.session_max_bytes) {
-        struct value *v = first_value(l);
-
-        note_drop(s, v->record);
-        remove_value(s, v);
-    }
-    if (list_empty(&l->order)) {
-        tell_drops(s, &l->to); /* nothing fits at all */
+        drop_first(s);
     }
 }
 
@@ -187,11 +204,22 @@ void latest_free(struct session *s)
     s->latest = NULL;
 }
 
+/* The gap in front of a value, if there is one, and the value. */
+static nhub_err append_value(struct session *s, const struct value *v, struct buf *text)
+{
+    if (v->drops.from.epoch[0] != '\0') {
+        const struct gap gap = {.from = v->drops.from, .to = before(v->record), .reason = GAP_SLOW};
+
+        notice_gap(text, s->format, &gap, v->drops.events);
+        counter_bump(&s->f->counters->gaps_total, 1);
+    }
+    return text->failed ? NHUB_ENOMEM : render_append(v->record, s->format, text);
+}
+
 void latest_write(struct session *s)
 {
     struct latest *l = s->latest;
     struct buf *text = &s->f->text;
-    struct position last = {0};
     uint64_t events = 0;
     struct value *v = NULL;
 
@@ -200,21 +228,19 @@ void latest_write(struct session *s)
     }
     buf_reset(text);
     while ((v = first_value(l)) != NULL && text->len < SCRATCH_BYTES) {
-        const size_t size = v->record->line_len + v->record->type_len + 64;
+        const size_t size = v->record->line_len + v->record->type_len + 256; /* with a gap */
 
         if (text->len > 0 && size > SCRATCH_BYTES - text->len) {
             break;
         }
-        last = v->record->position;
         events += v->record->gap ? 0 : 1;
-        if (render_append(v->record, s->format, text) != NHUB_OK) {
+        if (append_value(s, v, text) != NHUB_OK) {
             session_fail(s, SESSION_END_FAILED);
             return;
         }
         remove_value(s, v);
     }
-    tell_drops(s, &last);
     if (session_write(s, text->data, text->len, events)) {
-        (void)session_flush(s); /* the notice */
+        (void)session_flush(s); /* the gap when nothing fitted */
     }
 }

@@ -118,6 +118,39 @@ def test_latest_brings_the_newest_of_each_type(start_hub, start_gateway):
         ws.wait(lambda w: [e["data"]["n"] for e in w.events[-5:]] == [5000, 5001, 5002, 5003, 5004])
 
 
+def test_latest_tells_what_it_dropped_before_it_goes_on(start_hub, start_gateway):
+    """A reader that leaves in the middle and comes back from its last position knows of everything that is missing."""
+    gateway = start_gateway(start_hub(), *FLAGS).wait_connected()
+    ws = WsClient(gateway.port, "/ws?policy=latest", receive_buffer=4096)
+    ws.wait_op("subscribed")
+    ws.pause()
+    for round_ in range(60):
+        body = "\n".join(f'{{"event_type":"t{i % 40}","source_service":"t","data":{{"n":{100 * round_ + i},"pad":"{"x" * 1000}"}}}}'
+                         for i in range(100))
+        sent = post(gateway.port, "/events", body, headers={"Content-Type": "application/x-ndjson"}).json
+    wait_until(lambda: stats(gateway)["dropped"]["slow_latest"] > 3000, 20, "drops")
+    wait_until(lambda: stats(gateway)["link"]["received_seq"] >= sent["last_seq"], 20, "the feed")
+    ws.unpause()
+
+    def has_jumped(client):
+        seqs = [e["seq"] for e in client.events]
+        return any(b > a + 1 for a, b in zip(seqs, seqs[1:]))
+
+    ws.wait(has_jumped, 30)
+    ws.socket.sock.close()  # in the middle of what comes
+    ws.wait_close()
+    last = ws.events[-1]
+    with WsClient(gateway.port, f"/ws?policy=latest&since={last['epoch']}-{last['seq']}") as again:
+        again.wait(lambda w: w.events and w.events[-1]["seq"] == sent["last_seq"], 30)
+        got = {e["seq"] for e in ws.events + again.events}
+        told = set()
+        for gap in ws.ops("gap") + again.ops("gap"):
+            told |= set(range(seq_of(gap["from"]) + 1, seq_of(gap["to"]) + 1))
+        assert set(range(1, sent["last_seq"] + 1)) == got | told
+        assert sum(gap["dropped"] for gap in ws.ops("gap") + again.ops("gap")) == sent["last_seq"] - len(got)
+    ws.close()
+
+
 def test_all_slow_readers_together_stay_within_the_limit(start_hub, start_gateway):
     gateway = start_gateway(start_hub(), "--gateway-session-max-bytes", "4MiB", "--gateway-streams-max-bytes", "4MiB",
                             "--gateway-send-buffer-bytes", "32KiB").wait_connected()

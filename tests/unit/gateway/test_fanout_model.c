@@ -28,9 +28,8 @@ struct given {
 struct subscriber {
     struct fake_session *fake;
     const char *pattern;
-    uint64_t passed;    /* key up to which everything is accounted for */
-    uint64_t covered;   /* a gap was told up to this key */
-    uint64_t newest[5]; /* policy latest: key of the last one of each type that came */
+    uint64_t passed;  /* key up to which everything is accounted for */
+    uint64_t covered; /* a gap was told up to this key */
     int policy;
     bool is_checked; /* its start is known */
 };
@@ -215,17 +214,11 @@ static void skip_to(struct model *m, struct subscriber *s, uint64_t key)
 static void got_event(struct model *m, struct subscriber *s, const char *text)
 {
     struct position p;
-    const char *type = text + strlen("{\"event_type\":\"");
 
     assert_int_equal(event_tail_position(text, strlen(text), &p), NHUB_OK);
     m->delivered++;
     if (key_of(&p) <= s->passed) {
         fail_msg("event %" PRIx64 " comes after %" PRIx64, key_of(&p), s->passed);
-    }
-    if (s->policy == POLICY_LATEST) {
-        s->newest[type[0] == 'a' ? 0 : type[0] == 'c' ? 3 : type[1] == '.' ? 2 : 1] = key_of(&p);
-        s->passed = key_of(&p);
-        return;
     }
     skip_to(m, s, key_of(&p));
 }
@@ -238,9 +231,6 @@ static void got_gap(struct model *m, struct subscriber *s, const char *text)
     assert_int_equal(
         sscanf(text, "{\"op\":\"gap\",\"from\":\"%63[^\"]\",\"to\":\"%63[^\"]\"", from, to), 2);
     assert_true(key_of_text(from) < key_of_text(to));
-    if (s->policy == POLICY_LATEST) {
-        return;
-    }
     skip_to(m, s, key_of_text(from) + 1); /* everything before the gap has come */
     if (key_of_text(to) > s->covered) {
         s->covered = key_of_text(to);
@@ -287,7 +277,6 @@ static void open_one(struct model *m, struct subscriber *s)
     s->fake = open_session(m->b, FORMAT_WS, s->policy);
     s->pattern = patterns[roll(m, 5)];
     s->is_checked = false;
-    memset(s->newest, 0, sizeof s->newest);
     switch (roll(m, 4)) {
     case 0:
         ok = subscribe_to(s->fake, s->pattern) == NHUB_OK;
@@ -395,9 +384,7 @@ static void check_end(struct model *m, struct subscriber *s)
 
     assert_true(s->is_checked);
     assert_int_equal(s->fake->ends, 0);
-    if (s->policy != POLICY_LATEST) {
-        skip_to(m, s, end);
-    }
+    skip_to(m, s, end);
 }
 
 static void run_model(unsigned seed)
