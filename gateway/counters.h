@@ -101,8 +101,9 @@ struct gateway_counters {
     counter streams;            /* shared streams alive */
     counter pattern_sets;
     counter cache_events, cache_bytes, stream_bytes, session_lag_max;
-    counter writes_total; /* send calls to subscribers */
-    counter last_client;  /* numbers of clients, given out in ascending order */
+    counter writes_total;           /* send calls to subscribers */
+    counter group_deliveries_total; /* handed out to consumers */
+    counter last_client;            /* numbers of clients, given out in ascending order */
 };
 
 #endif

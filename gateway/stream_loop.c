@@ -50,7 +50,7 @@ struct stream_loop {
     struct ws_server *ws;
     struct ws_env ws_env;
     struct hub_link *link;
-    struct inbox feed, adoptions, opens, pages, published;
+    struct inbox feed, adoptions, opens, pages, published, answered;
     struct watch answers;
     struct alarm tick, pace;
     struct feed_item *fed; /* taken from the mailbox, not yet worked off */
@@ -144,6 +144,16 @@ static void take_published(struct stream_loop *loop, struct letter *letters)
 
         letters = letters->next;
         ws_conn_published(&loop->ws_env, letter);
+    }
+}
+
+static void take_answered(struct stream_loop *loop, struct letter *letters)
+{
+    while (letters) {
+        struct letter *letter = letters;
+
+        letters = letters->next;
+        ws_conn_answered(&loop->ws_env, letter);
     }
 }
 
@@ -287,6 +297,9 @@ static nhub_err create_inboxes(struct stream_loop *loop)
     if (err == NHUB_OK) {
         err = inbox_create(&loop->published, loop, take_published);
     }
+    if (err == NHUB_OK) {
+        err = inbox_create(&loop->answered, loop, take_answered);
+    }
     return err;
 }
 
@@ -351,7 +364,9 @@ static nhub_err create_doors(struct stream_loop *loop)
                                    .fanout = loop->fanout,
                                    .link = loop->link,
                                    .published = loop->published.box,
-                                   .publish = hub_link_publish};
+                                   .publish = hub_link_publish,
+                                   .answered = loop->answered.box,
+                                   .query = hub_link_query};
     if (err == NHUB_OK) {
         err = ws_create(&loop->ws, loop->events, &loop->ws_env);
     }
@@ -368,6 +383,7 @@ static void watch_all(struct stream_loop *loop)
     watch_inbox(loop, &loop->opens);
     watch_inbox(loop, &loop->pages);
     watch_inbox(loop, &loop->published);
+    watch_inbox(loop, &loop->answered);
     loop->answers.ready = on_answers;
     event_loop_watch(loop->events, &loop->answers, stream_history_fd(loop->history), true, false);
     loop->tick.ring = on_tick;
@@ -383,6 +399,7 @@ static void unwatch_all(struct stream_loop *loop)
     event_loop_unwatch(&loop->opens.watch);
     event_loop_unwatch(&loop->pages.watch);
     event_loop_unwatch(&loop->published.watch);
+    event_loop_unwatch(&loop->answered.watch);
     event_loop_unwatch(&loop->answers);
     event_loop_silence(&loop->tick);
     event_loop_silence(&loop->pace);
@@ -434,6 +451,7 @@ static void *run(void *argument)
     }
     sse_destroy(&loop->sse);
     ws_destroy(&loop->ws);
+    take_answered(loop, mailbox_take_all(loop->answered.box)); /* while there is a link */
     refuse_late_letters(loop);
     atomic_store(&loop->sessions, 0);
     return NULL;
@@ -509,6 +527,7 @@ void stream_loop_destroy(struct stream_loop **loop_p)
     mailbox_destroy(&loop->opens.box);
     mailbox_destroy(&loop->pages.box);
     mailbox_destroy(&loop->published.box);
+    mailbox_destroy(&loop->answered.box);
     (void)sem_destroy(&loop->started);
     free(loop);
 }

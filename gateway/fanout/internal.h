@@ -56,6 +56,7 @@ struct session {
     size_t charge;         /* what a blocked session costs outside of its stream */
     int64_t blocked_ms;    /* since when */
     int64_t last_write_ms;
+    uint64_t number; /* as a client */
     uint8_t door, format, policy, state;
     bool is_blocked, has_gap;
 };

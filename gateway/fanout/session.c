@@ -27,6 +27,7 @@ nhub_err session_create(struct session **out, struct fanout *f,
     s->policy = (uint8_t)options->policy;
     s->state = STATE_IDLE;
     s->last_write_ms = f->now_ms;
+    s->number = counter_next(&f->counters->last_client);
     buf_init(&s->control);
     list_append(&f->wheel[f->wheel_next++ % WHEEL_SLOTS], &s->wheel);
     f->session_count++;

@@ -140,30 +140,50 @@ enum reject_reason group_failure(const struct query_job *job, const char **out_d
     }
 }
 
-nhub_err group_answer_delivery(const struct group_answer *a, size_t *pos,
-                               struct group_delivery *out)
+static nhub_err read_name(const struct json_span *span, struct delivery *out)
+{
+    /* A name has no character that JSON needs to escape. */
+    return span->kind == JSON_STRING && span->len > 2 &&
+                   delivery_parse(span->p + 1, span->len - 2, out) == NHUB_OK
+               ? NHUB_OK
+               : NHUB_EPROTO;
+}
+
+/* f[0] its name, f[1] its attempt. */
+static nhub_err next_fields(const struct json_span *array, size_t *pos, struct json_span f[2])
 {
     static const struct json_key keys[] = {JSON_KEY("delivery"), JSON_KEY("attempt")};
     struct json_report report;
-    struct json_span element;
-    struct json_span f[2];
-    size_t len = 0;
     nhub_err err = NHUB_ENOTFOUND;
 
-    if (a->deliveries.kind != JSON_ARRAY) {
-        return NHUB_ENOTFOUND;
+    if (array->kind == JSON_ARRAY) {
+        err = json_scan_element(array->p, array->len, pos, &strict, &f[0], &report);
     }
-    err = json_scan_element(a->deliveries.p, a->deliveries.len, pos, &strict, &element, &report);
-    if (err != NHUB_OK) {
-        return err;
+    if (err == NHUB_OK && f[0].kind == JSON_OBJECT) {
+        const struct json_span element = f[0];
+
+        err = json_scan_object(element.p, element.len, keys, 2, &strict, f, &report);
     }
-    if (json_scan_object(element.p, element.len, keys, 2, &strict, f, &report) != NHUB_OK ||
-        json_decode_string(&f[0], out->name, GROUP_DELIVERY_MAX, &len) != NHUB_OK || len == 0 ||
-        json_span_u64(&f[1], &out->attempt) != NHUB_OK) {
-        return NHUB_EPROTO;
+    return err;
+}
+
+nhub_err group_delivery_next(const struct json_span *array, size_t *pos, struct delivery *out)
+{
+    struct json_span f[2];
+    const nhub_err err = next_fields(array, pos, f);
+
+    return err == NHUB_OK ? read_name(&f[0], out) : err;
+}
+
+nhub_err group_answer_delivery(const struct group_answer *a, size_t *pos,
+                               struct group_delivery *out)
+{
+    const nhub_err err = group_delivery_next(&a->deliveries, pos, &out->id);
+
+    if (err == NHUB_OK) {
+        (void)delivery_format(&out->id, out->name);
     }
-    out->name[len] = '\0';
-    return NHUB_OK;
+    return err;
 }
 
 static bool is_word(const struct json_span *name, const char *word)
@@ -217,9 +237,12 @@ static void given_back(struct query_job *job)
     free(g);
 }
 
-void group_give_back(struct hub_link *link, const char *group, struct buf *names, bool is_unseen)
+void group_give_back(struct hub_link *link,
+                     void (*query)(struct hub_link *link, struct query_job *job), const char *group,
+                     struct buf *names, bool is_unseen)
 {
-    struct give_back *g = names->failed || names->len == 0 ? NULL : calloc(1, sizeof *g);
+    const bool is_due = link && !names->failed && names->len > 0;
+    struct give_back *g = is_due ? calloc(1, sizeof *g) : NULL;
 
     if (g) {
         group_text_open(&g->text, "nack", group);
@@ -231,7 +254,7 @@ void group_give_back(struct hub_link *link, const char *group, struct buf *names
         if (g->text.failed) {
             given_back(&g->job);
         } else {
-            hub_link_query(link, &g->job);
+            query(link, &g->job);
         }
     }
     buf_fini(names);

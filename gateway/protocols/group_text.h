@@ -16,8 +16,6 @@
 #include "wire/json_scan.h"
 #include "wire/request_group.h"
 
-#define GROUP_DELIVERY_MAX 64 /* bytes of a delivery's name; the longest has about 40 */
-
 /* 1 to GROUP_MEMBER_MAX bytes of UTF-8 without control characters. */
 bool group_member_valid(const char *member, size_t len);
 
@@ -41,21 +39,27 @@ enum reject_reason group_answer_refusal(const struct group_answer *a, char *code
 enum reject_reason group_failure(const struct query_job *job, const char **out_detail);
 
 struct group_delivery {
-    char name[GROUP_DELIVERY_MAX + 1];
-    uint64_t attempt;
+    char name[DELIVERY_TEXT_MAX];
+    struct delivery id;
 };
 /* One after the other; *pos starts at 0. Errors: NHUB_ENOTFOUND at the end, NHUB_EPROTO. */
 NHUB_MUST_USE nhub_err group_answer_delivery(const struct group_answer *a, size_t *pos,
                                              struct group_delivery *out);
+/* The same for an array of names, or of objects with a member "delivery". */
+NHUB_MUST_USE nhub_err group_delivery_next(const struct json_span *array, size_t *pos,
+                                           struct delivery *out);
 /* Appends the answer as an object for a client: all members but those of the envelope. With
  * has_failed a "failed" that the hub left out stands there as an empty array.
  * Errors: NHUB_EPROTO. */
 NHUB_MUST_USE nhub_err group_answer_copy(const char *text, size_t len, bool has_failed,
                                          struct buf *out);
 
-/* A request that gives deliveries back and that nobody waits for: it frees itself. With is_unseen
- * no consumer saw them, so the attempt is not to count. names: JSON strings with commas between
- * them; taken, empty afterwards. Without memory they come back by their time limit. */
-void group_give_back(struct hub_link *link, const char *group, struct buf *names, bool is_unseen);
+/* Gives deliveries back by a request that nobody waits for: it frees itself. With is_unseen no
+ * consumer saw them, so the attempt is not to count. names: JSON strings with commas between them;
+ * taken, empty afterwards. query: hub_link_query(). Without memory or a link they come back by
+ * their time limit. */
+void group_give_back(struct hub_link *link,
+                     void (*query)(struct hub_link *link, struct query_job *job), const char *group,
+                     struct buf *names, bool is_unseen);
 
 #endif

@@ -81,7 +81,7 @@ static bool take_names(struct fetch *f, const struct group_answer *answer)
 static void give_back(struct fetch *f)
 {
     if (f->names.len > 0) {
-        group_give_back(f->gateway->link, f->group, &f->names, true);
+        group_give_back(f->gateway->link, hub_link_query, f->group, &f->names, true);
     }
 }
 
@@ -117,7 +117,7 @@ static void add_events(const struct fetch *f, const struct group_answer *answer,
         buf_add_str(out, i > 0 ? ",{\"delivery\":" : "{\"delivery\":");
         buf_add_json_cstr(out, delivery.name);
         buf_add_str(out, ",\"attempt\":");
-        buf_add_u64(out, delivery.attempt);
+        buf_add_u64(out, delivery.id.attempt);
         buf_add_str(out, ",\"event\":");
         if (render_json(f->job.events[i], f->cloudevents, out) != NHUB_OK) {
             out->failed = true;

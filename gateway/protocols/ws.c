@@ -473,6 +473,9 @@ void ws_end_some(struct ws_server *server, size_t n, enum session_end why)
 
 static void look_after(struct ws_peer *p, int64_t now_ms)
 {
+    if (p->conn) {
+        ws_conn_tick(p->conn);
+    }
     if (p->close_code != 0) {
         if (now_ms - p->closing_ms > CLOSE_WAIT_MS) {
             kill_peer(p);

@@ -2,6 +2,7 @@
 #include "gateway/protocols/ws_conn.h"
 
 #include "gateway/fanout/fanout.h"
+#include "gateway/protocols/ws_consume.h"
 #include "gateway/protocols/ws_frame.h"
 #include "gateway/protocols/ws_op.h"
 #include "gateway/protocols/ws_publish.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_FLIGHT_MAX 64    /* publishes of one connection; more are not read */
+#define IN_FLIGHT_MAX 64    /* requests of one connection to the hub; more are not read */
 #define WAITING_MAX   65536 /* bytes of answers to a client that does not read them */
 
 enum { TAG_URL, TAG_RESUME, TAG_NOW }; /* whose id goes into "subscribed" */
@@ -21,6 +22,7 @@ struct ws_conn {
     void *context;
     struct session *session;
     struct ws_publishes publishes;
+    struct ws_consumers consumers;
     char *resume_id; /* of a subscribe with since or snapshot that is not answered yet */
     size_t resume_id_len;
     bool is_resuming;
@@ -187,6 +189,7 @@ nhub_err ws_conn_create(struct ws_conn **out, struct ws_env *env, const struct s
         free(conn);
         return NHUB_ENOMEM;
     }
+    ws_consumers_init(&conn->consumers, conn, env, conn->session);
     counter_add(&env->counters->sessions[GATEWAY_DOOR_WS], 1);
     counter_add(&env->counters->sessions_total[GATEWAY_DOOR_WS], 1);
     *out = conn;
@@ -202,6 +205,7 @@ void ws_conn_destroy(struct ws_conn **conn_p)
         return;
     }
     ws_publishes_abandon(&conn->publishes);
+    ws_consumers_end(&conn->consumers);
     session_destroy(&conn->session);
     counter_sub(&conn->env->counters->sessions[GATEWAY_DOOR_WS], 1);
     free(conn->resume_id);
@@ -211,10 +215,11 @@ void ws_conn_destroy(struct ws_conn **conn_p)
 /* Reads on or not, by what is owed to the client and by what it owes. */
 static void pace(struct ws_conn *conn)
 {
-    const bool too_much = conn->publishes.count >= IN_FLIGHT_MAX ||
-                          session_waiting_bytes(conn->session) >= WAITING_MAX;
-    const bool little = conn->publishes.count <= IN_FLIGHT_MAX / 2 &&
-                        session_waiting_bytes(conn->session) <= WAITING_MAX / 2;
+    const size_t in_flight = conn->publishes.count + conn->consumers.change_count;
+    const bool too_much =
+        in_flight >= IN_FLIGHT_MAX || session_waiting_bytes(conn->session) >= WAITING_MAX;
+    const bool little =
+        in_flight <= IN_FLIGHT_MAX / 2 && session_waiting_bytes(conn->session) <= WAITING_MAX / 2;
 
     if (session_has_ended(conn->session)) {
         return;
@@ -366,6 +371,12 @@ static void carry_out(struct ws_conn *conn, const struct ws_op *op)
     case WS_OP_PING:
         do_ping(conn, op);
         break;
+    case WS_OP_CONSUME:
+    case WS_OP_ACK:
+    case WS_OP_NACK:
+    case WS_OP_EXTEND:
+        ws_consume_op(&conn->consumers, op);
+        break;
     }
     conn->op = NULL;
 }
@@ -398,8 +409,15 @@ void ws_conn_message(struct ws_conn *conn, const char *text, size_t len)
 
 void ws_conn_writable(struct ws_conn *conn)
 {
+    ws_consume_writable(&conn->consumers);
     session_writable(conn->session);
+    ws_consume_flush(&conn->consumers);
     pace(conn);
+}
+
+void ws_conn_tick(struct ws_conn *conn)
+{
+    ws_consume_tick(&conn->consumers);
 }
 
 /* A payload makes the library tell us of the pong. */
@@ -422,6 +440,16 @@ void ws_conn_published(struct ws_env *env, struct letter *letter)
     struct ws_conn *conn = NULL;
 
     ws_publish_finish(env, letter, &conn);
+    if (conn) {
+        pace(conn);
+    }
+}
+
+void ws_conn_answered(struct ws_env *env, struct letter *letter)
+{
+    struct ws_conn *conn = NULL;
+
+    ws_consume_answer(env, letter, &conn);
     if (conn) {
         pace(conn);
     }

@@ -9,6 +9,8 @@
  *   {"op":"pong","id":4}
  *   {"op":"error","id":5,"code":"bad_json","detail":"…"}
  *
+ * and what ws_consume.h says of consumer groups.
+ *
  * The URL subscribes when it names event_type, since, snapshot or policy; with a bare /ws (or only
  * format) nothing is subscribed until the client says so. A client that asks faster than it is
  * answered is not read for a while; that is no error.
@@ -28,6 +30,7 @@
 
 struct hub_link;
 struct publish_job;
+struct query_job;
 struct ws_conn;
 
 /* What all connections share. */
@@ -39,6 +42,12 @@ struct ws_env {
     struct mailbox *published; /* where finished publishes are posted, by the link's thread */
     void (*publish)(struct hub_link *link, struct publish_job *job);
     size_t publishes; /* under way */
+    /* consumer groups (ws_consume.h) */
+    struct mailbox *answered; /* where finished questions are posted, by the link's thread */
+    void (*query)(struct hub_link *link, struct query_job *job);
+    size_t group_jobs;    /* under way */
+    size_t fetched_bytes; /* of deliveries that wait in all connections */
+    uint32_t spread;
 };
 
 struct ws_transport_ops {
@@ -69,6 +78,7 @@ void ws_conn_destroy(struct ws_conn **conn_p);
 void ws_conn_open(struct ws_conn *conn, const struct stream_query *query);
 void ws_conn_message(struct ws_conn *conn, const char *text, size_t len); /* any bytes, one text */
 void ws_conn_writable(struct ws_conn *conn);
+void ws_conn_tick(struct ws_conn *conn); /* each second */
 void ws_conn_ping(struct ws_conn *conn);
 void ws_conn_end(struct ws_conn *conn, enum session_end why); /* close() follows */
 /* Notes a refusal that the transport made. */
@@ -76,6 +86,8 @@ void ws_conn_count_reject(struct ws_env *env, enum reject_reason reason);
 
 /* A publish that was posted to env->published; takes it. */
 void ws_conn_published(struct ws_env *env, struct letter *letter);
+/* A question about groups that was posted to env->answered; takes it. */
+void ws_conn_answered(struct ws_env *env, struct letter *letter);
 /* A message of one of our ops, framed: error codes and texts; used by ws_publish.c. */
 void ws_conn_send_json(struct ws_conn *conn, struct buf *json);
 void ws_conn_send_error(struct ws_conn *conn, const char *id, size_t id_len, const char *code,

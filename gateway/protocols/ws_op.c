@@ -1,6 +1,7 @@
 /* ws_op: one scan finds the members; a table says which op may have which. */
 #include "gateway/protocols/ws_op.h"
 
+#include "gateway/protocols/group_text.h"
 #include "gateway/protocols/query.h"
 #include "wire/pattern.h"
 #include "wire/request.h"
@@ -9,7 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum member { OP, ID, EVENT_TYPES, SINCE, POLICY, SNAPSHOT, EVENT, DURABILITY, MEMBERS };
+enum member {
+    OP,
+    ID,
+    EVENT_TYPES,
+    SINCE,
+    POLICY,
+    SNAPSHOT,
+    EVENT,
+    DURABILITY,
+    GROUP,
+    MEMBER,
+    CREDIT,
+    DELIVERIES,
+    DELAY,
+    VISIBILITY,
+    MEMBERS
+};
 
 static const struct json_key member_keys[MEMBERS] = {
     [OP] = JSON_KEY("op"),
@@ -20,6 +37,12 @@ static const struct json_key member_keys[MEMBERS] = {
     [SNAPSHOT] = JSON_KEY("snapshot"),
     [EVENT] = JSON_KEY("event"),
     [DURABILITY] = JSON_KEY("durability"),
+    [GROUP] = JSON_KEY("group"),
+    [MEMBER] = JSON_KEY("member"),
+    [CREDIT] = JSON_KEY("credit"),
+    [DELIVERIES] = JSON_KEY("deliveries"),
+    [DELAY] = JSON_KEY("delay_ms"),
+    [VISIBILITY] = JSON_KEY("visibility_ms"),
 };
 
 #define BIT(member) (1U << (member))
@@ -33,7 +56,15 @@ static const struct {
     [WS_OP_UNSUBSCRIBE] = {"unsubscribe", BIT(OP) | BIT(ID) | BIT(EVENT_TYPES)},
     [WS_OP_PUBLISH] = {"publish", BIT(OP) | BIT(ID) | BIT(EVENT) | BIT(DURABILITY)},
     [WS_OP_PING] = {"ping", BIT(OP) | BIT(ID)},
+    [WS_OP_CONSUME] = {"consume", BIT(OP) | BIT(ID) | BIT(GROUP) | BIT(MEMBER) | BIT(CREDIT)},
+    [WS_OP_ACK] = {"ack", BIT(OP) | BIT(ID) | BIT(GROUP) | BIT(DELIVERIES)},
+    [WS_OP_NACK] = {"nack", BIT(OP) | BIT(ID) | BIT(GROUP) | BIT(DELIVERIES) | BIT(DELAY)},
+    [WS_OP_EXTEND] = {"extend", BIT(OP) | BIT(ID) | BIT(GROUP) | BIT(DELIVERIES) | BIT(VISIBILITY)},
 };
+
+/* NaN passes here, so that an event with it gets the event's own error; so it does in the arrays of
+ * other members, where it is no string. */
+static const struct json_scan_options lenient = {.allow_nonfinite = true};
 
 static nhub_err refuse(struct ws_op_error *error, enum reject_reason reason, const char *detail)
 {
@@ -108,7 +139,8 @@ static nhub_err read_op(const struct json_span *f, struct ws_op *out, struct ws_
         }
     }
     return refuse(error, REJECT_UNKNOWN_OP,
-                  "unknown op; there are subscribe, unsubscribe, publish and ping");
+                  "unknown op; there are subscribe, unsubscribe, publish, ping, consume, ack, nack "
+                  "and extend");
 }
 
 static nhub_err check_members(const struct json_span *f, const struct ws_op *op,
@@ -151,7 +183,6 @@ static nhub_err add_pattern(struct ws_op *out, const struct json_span *span,
 static nhub_err read_patterns(const struct json_span *f, size_t max_patterns, struct ws_op *out,
                               struct ws_op_error *error)
 {
-    static const struct json_scan_options options = {0};
     struct json_report report;
     struct json_span element;
     size_t pos = 0;
@@ -167,7 +198,7 @@ static nhub_err read_patterns(const struct json_span *f, size_t max_patterns, st
     if (f[EVENT_TYPES].kind != JSON_ARRAY) {
         return add_pattern(out, &f[EVENT_TYPES], error);
     }
-    while (err == NHUB_OK && json_scan_element(f[EVENT_TYPES].p, f[EVENT_TYPES].len, &pos, &options,
+    while (err == NHUB_OK && json_scan_element(f[EVENT_TYPES].p, f[EVENT_TYPES].len, &pos, &lenient,
                                                &element, &report) == NHUB_OK) {
         if (out->pattern_count == max_patterns) {
             return refuse(error, REJECT_TOO_MANY_PATTERNS, "too many patterns");
@@ -264,13 +295,137 @@ static nhub_err read_publish(const struct json_span *f, struct ws_op *out,
     return NHUB_OK;
 }
 
+static nhub_err read_group(const struct json_span *f, struct ws_op *out, struct ws_op_error *error)
+{
+    if (!is_present(f, GROUP)) {
+        return refuse(error, REJECT_MISSING_FIELD, "member \"group\" is missing");
+    }
+    if (f[GROUP].kind != JSON_STRING) {
+        return refuse_member(error, REJECT_WRONG_TYPE, GROUP, "must be a string");
+    }
+    if (read_text(f, GROUP, out->group, sizeof out->group, error) != NHUB_OK ||
+        !request_group_name_valid(out->group, strlen(out->group))) {
+        return refuse(error, REJECT_BAD_GROUP_NAME,
+                      "a group's name has 1 to 64 of A-Z a-z 0-9 _ . and -");
+    }
+    return NHUB_OK;
+}
+
+/* A number from min to max. */
+static nhub_err read_number(const struct json_span *f, int member, uint64_t min, uint64_t max,
+                            uint64_t *out, struct ws_op_error *error)
+{
+    if (f[member].kind != JSON_NUMBER) {
+        return refuse_member(error, REJECT_WRONG_TYPE, member, "must be a number");
+    }
+    if (json_span_u64(&f[member], out) != NHUB_OK || *out < min || *out > max) {
+        return refuse_member(error, REJECT_BAD_VALUE, member, "is out of range");
+    }
+    return NHUB_OK;
+}
+
+static nhub_err read_consume(const struct json_span *f, struct ws_op *out,
+                             struct ws_op_error *error)
+{
+    uint64_t credit = 0;
+    nhub_err err = NHUB_OK;
+
+    if (!is_present(f, CREDIT)) {
+        return refuse(error, REJECT_MISSING_FIELD, "member \"credit\" is missing");
+    }
+    err = read_number(f, CREDIT, 0, GROUP_FETCH_MAX, &credit, error);
+    out->credit = (uint32_t)credit;
+    if (err != NHUB_OK || !is_present(f, MEMBER)) {
+        return err;
+    }
+    err = read_text(f, MEMBER, out->member, sizeof out->member, error);
+    if (err == NHUB_OK && !group_member_valid(out->member, strlen(out->member))) {
+        err = refuse_member(error, REJECT_BAD_VALUE, MEMBER,
+                            "has 1 to 128 bytes and no control characters");
+    }
+    return err;
+}
+
+static nhub_err read_deliveries(const struct json_span *f, struct ws_op *out,
+                                struct ws_op_error *error)
+{
+    struct json_report report;
+    struct json_span element;
+    size_t pos = 0;
+    size_t count = 0;
+
+    if (!is_present(f, DELIVERIES)) {
+        return refuse(error, REJECT_MISSING_FIELD, "member \"deliveries\" is missing");
+    }
+    if (f[DELIVERIES].kind != JSON_ARRAY) {
+        return refuse_member(error, REJECT_WRONG_TYPE, DELIVERIES, "must be an array of strings");
+    }
+    while (json_scan_element(f[DELIVERIES].p, f[DELIVERIES].len, &pos, &lenient, &element,
+                             &report) == NHUB_OK) {
+        struct delivery d;
+
+        if (element.kind != JSON_STRING) {
+            return refuse_member(error, REJECT_WRONG_TYPE, DELIVERIES,
+                                 "must be an array of strings");
+        }
+        if (delivery_parse(element.p + 1, element.len - 2, &d) != NHUB_OK) {
+            return refuse_member(error, REJECT_BAD_VALUE, DELIVERIES,
+                                 "holds what is no delivery (position.attempt)");
+        }
+        if (++count > GROUP_DELIVERIES_MAX) {
+            return refuse_member(error, REJECT_BAD_VALUE, DELIVERIES, "has more than 1000");
+        }
+    }
+    out->deliveries = f[DELIVERIES];
+    return NHUB_OK;
+}
+
+static nhub_err read_change(const struct json_span *f, struct ws_op *out, struct ws_op_error *error)
+{
+    uint64_t value = 0;
+    nhub_err err = read_deliveries(f, out, error);
+
+    if (err == NHUB_OK && is_present(f, DELAY)) {
+        err = read_number(f, DELAY, 0, GROUP_DELAY_MAX_MS, &value, error);
+        out->delay_ms = f[DELAY];
+    }
+    if (err == NHUB_OK && is_present(f, VISIBILITY)) {
+        err = read_number(f, VISIBILITY, GROUP_VISIBILITY_MIN_MS, GROUP_VISIBILITY_MAX_MS, &value,
+                          error);
+        out->visibility_ms = f[VISIBILITY];
+    }
+    return err;
+}
+
+static nhub_err read_rest(const struct json_span *f, struct ws_op *out, struct ws_op_error *error)
+{
+    nhub_err err = NHUB_OK;
+
+    switch (out->kind) {
+    case WS_OP_SUBSCRIBE:
+        return read_subscribe(f, out, error);
+    case WS_OP_PUBLISH:
+        return read_publish(f, out, error);
+    case WS_OP_CONSUME:
+        err = read_group(f, out, error);
+        return err == NHUB_OK ? read_consume(f, out, error) : err;
+    case WS_OP_ACK:
+    case WS_OP_NACK:
+    case WS_OP_EXTEND:
+        err = read_group(f, out, error);
+        return err == NHUB_OK ? read_change(f, out, error) : err;
+    case WS_OP_UNSUBSCRIBE:
+    case WS_OP_PING:
+        break;
+    }
+    return err;
+}
+
 static nhub_err scan(const char *text, size_t len, struct json_span *f, struct ws_op_error *error)
 {
-    /* NaN passes here, so that an event with it gets the event's own error. */
-    static const struct json_scan_options options = {.allow_nonfinite = true};
     struct json_report report = {0};
 
-    if (json_scan_object(text, len, member_keys, MEMBERS, &options, f, &report) != NHUB_OK) {
+    if (json_scan_object(text, len, member_keys, MEMBERS, &lenient, f, &report) != NHUB_OK) {
         error->reason = REJECT_BAD_JSON;
         (void)snprintf(error->detail, sizeof error->detail, "%s at byte %zu",
                        report.error ? report.error : "not a JSON object", report.error_offset);
@@ -310,12 +465,7 @@ nhub_err ws_op_parse(const char *text, size_t len, size_t max_patterns, struct w
     if (err == NHUB_OK) {
         err = read_patterns(f, max_patterns, out, error);
     }
-    if (err == NHUB_OK && out->kind == WS_OP_SUBSCRIBE) {
-        err = read_subscribe(f, out, error);
-    } else if (err == NHUB_OK && out->kind == WS_OP_PUBLISH) {
-        err = read_publish(f, out, error);
-    }
-    return err;
+    return err == NHUB_OK ? read_rest(f, out, error) : err;
 }
 
 void ws_op_free(struct ws_op *op)

@@ -186,7 +186,7 @@ def test_methods_origins_and_types(door):
 
 def test_answers_of_the_hub_that_are_no_answers(fake, door):
     fake.add_group("g")
-    for value in ({"deliveries": [{"delivery": "x", "attempt": 1}]}, {"deliveries": [{}]}, {"deliveries": 7, "count": 1}):
+    for value in ({"deliveries": [{"delivery": "abcdefgh-5.1", "attempt": 1}]}, {"deliveries": [{}]}, {"deliveries": 7, "count": 1}):
         fake.override = {"fetch": lambda _, value=value: value}
         answer = post(door, "/groups/g/fetch", b"")
         assert answer.status in (200, 503), answer

@@ -1,0 +1,627 @@
+/* ws_consume: consumers, their fetches, and the deliveries on their way to the client. */
+#include "gateway/protocols/ws_consume.h"
+
+#include "base/clock.h"
+#include "gateway/client_id.h"
+#include "gateway/fanout/consume.h"
+#include "gateway/fanout/render.h"
+#include "gateway/protocols/ws_consume_private.h"
+#include "gateway/protocols/ws_frame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MS        25000 /* at the hub, and … */
+#define WAIT_SPREAD_MS 10000 /* … up to this much more, so that they do not all end together */
+#define BYTES_MIN      65536u
+#define BYTES_MAX      (1024u * 1024u)
+#define EVENT_OVERHEAD 256
+
+/* One fetch, from its request to the last of its events. */
+struct ws_fetch {
+    struct ws_group_job j;        /* first: found from it */
+    struct ws_consumer *consumer; /* NULL: it is gone, everything goes back */
+    struct group_answer answer;
+    size_t pos;   /* in answer.deliveries, of the next one */
+    size_t at;    /* in job.events */
+    size_t bytes; /* charged for what is not sent yet */
+    int64_t due_ms;
+};
+
+/* ---- jobs ---- */
+
+static void done(struct query_job *job)
+{
+    struct ws_group_job *j = (struct ws_group_job *)(void *)job;
+
+    mailbox_post(j->env->answered, &job->letter);
+}
+
+void ws_group_ask(struct ws_group_job *j, int64_t wait_ms)
+{
+    const struct settings *settings = j->env->settings;
+
+    j->job.kind = QUERY_GROUP;
+    j->job.text = j->text.data;
+    j->job.text_len = j->text.len;
+    j->job.deadline_ms = clock_mono_ms() + wait_ms + (int64_t)settings->gateway.ack_timeout_ms;
+    j->job.done = done;
+    j->env->group_jobs++;
+    j->env->query(j->env->link, &j->job);
+}
+
+void ws_group_job_fini(struct ws_group_job *j)
+{
+    for (size_t i = 0; i < j->job.event_count; i++) {
+        if (j->job.events[i]) {
+            feed_event_unref(&j->job.events[i]);
+        }
+    }
+    free(j->job.events);
+    buf_fini(&j->job.answer);
+    buf_fini(&j->text);
+}
+
+void ws_consume_answer(struct ws_env *env, struct letter *letter, struct ws_conn **out_conn)
+{
+    struct ws_group_job *j = (struct ws_group_job *)(void *)letter;
+
+    env->group_jobs--;
+    *out_conn = j->conn;
+    j->finish(j);
+}
+
+/* ---- texts ---- */
+
+void ws_group_open(struct buf *json, const char *op, const char *id, size_t id_len,
+                   const char *group)
+{
+    buf_init(json);
+    buf_printf(json, "{\"op\":\"%s\"", op);
+    if (id_len > 0) {
+        buf_add_str(json, ",\"id\":");
+        buf_add(json, id, id_len);
+    }
+    buf_add_str(json, ",\"group\":");
+    buf_add_json_cstr(json, group);
+}
+
+void ws_group_error(struct ws_conn *conn, struct ws_env *env, const char *id, size_t id_len,
+                    const char *group, enum reject_reason reason, const char *detail)
+{
+    struct buf json;
+
+    ws_conn_count_reject(env, reason);
+    ws_group_open(&json, "error", id, id_len, group);
+    buf_add_str(&json, ",\"code\":");
+    buf_add_json_cstr(&json, reject_reason_code(reason));
+    buf_add_str(&json, ",\"detail\":");
+    buf_add_json_cstr(&json, detail);
+    buf_add_char(&json, '}');
+    ws_conn_send_json(conn, &json);
+}
+
+enum reject_reason ws_group_why(const struct ws_group_job *j, char *detail, size_t size)
+{
+    struct group_answer answer;
+    const char *text = NULL;
+    char code[32];
+    enum reject_reason reason = REJECT_HUB_UNAVAILABLE;
+
+    if (j->job.err == NHUB_EREFUSED &&
+        group_answer_read(j->job.answer.data, j->job.answer.len, &answer) == NHUB_OK) {
+        return group_answer_refusal(&answer, code, sizeof code, detail, size);
+    }
+    reason = group_failure(&j->job, &text);
+    (void)snprintf(detail, size, "%s", text);
+    return reason;
+}
+
+static void tell_consuming(struct ws_consumer *w)
+{
+    struct buf json;
+
+    ws_group_open(&json, "consuming", w->id, w->id_len, w->group);
+    buf_add_str(&json, ",\"credit\":");
+    buf_add_u64(&json, w->credit);
+    buf_add_str(&json, ",\"member\":");
+    buf_add_json_cstr(&json, w->member);
+    buf_add_char(&json, '}');
+    w->is_told = true;
+    ws_conn_send_json(w->owner->conn, &json);
+}
+
+static void tell_gap(const struct ws_consumer *w, const struct json_span *gap)
+{
+    struct buf json;
+
+    ws_group_open(&json, "group_gap", NULL, 0, w->group);
+    group_text_add(&json, "gap", gap);
+    buf_add_char(&json, '}');
+    ws_conn_send_json(w->owner->conn, &json);
+}
+
+/* ---- consumers ---- */
+
+struct ws_consumer *ws_consumer_find(const struct ws_consumers *c, const char *group)
+{
+    for (struct list *at = c->list.next; at != &c->list; at = at->next) {
+        struct ws_consumer *w = list_entry(at, struct ws_consumer, link);
+
+        if (strcmp(w->group, group) == 0) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+/* Gives back what is left of a fetch, which nobody has seen, and frees it. */
+static void drop_fetch(struct ws_fetch *f)
+{
+    struct group_delivery d;
+    struct buf names;
+
+    buf_init(&names);
+    while (f->j.job.err == NHUB_OK && group_answer_delivery(&f->answer, &f->pos, &d) == NHUB_OK) {
+        if (names.len > 0) {
+            buf_add_char(&names, ',');
+        }
+        buf_add_json_cstr(&names, d.name);
+    }
+    group_give_back(f->j.env->link, f->j.env->query, f->j.group, &names, true);
+    f->j.env->fetched_bytes -= f->bytes;
+    ws_group_job_fini(&f->j);
+    free(f);
+}
+
+static void drop_consumer(struct ws_consumer *w)
+{
+    struct ws_env *env = w->owner->env;
+    struct buf names;
+
+    buf_init(&names);
+    ws_held_names(&w->held, &names);
+    group_give_back(env->link, env->query, w->group, &names, false);
+    if (w->pending) {
+        drop_fetch(w->pending);
+    }
+    if (w->fetch) {
+        w->fetch->consumer = NULL;
+        w->fetch->j.conn = NULL;
+    }
+    list_remove(&w->link);
+    w->owner->count--;
+    ws_held_fini(&w->held);
+    free(w);
+}
+
+void ws_consumers_init(struct ws_consumers *c, struct ws_conn *conn, struct ws_env *env,
+                       struct session *session)
+{
+    *c = (struct ws_consumers){.conn = conn, .env = env, .session = session};
+    list_init(&c->list);
+    list_init(&c->changes);
+}
+
+void ws_consumers_end(struct ws_consumers *c)
+{
+    while (!list_empty(&c->list)) {
+        drop_consumer(list_entry(c->list.next, struct ws_consumer, link));
+    }
+    ws_changes_abandon(c);
+}
+
+/* ---- deliveries ---- */
+
+static bool add_delivery(const struct ws_fetch *f, const struct group_delivery *d,
+                         const struct session *s, struct buf *json)
+{
+    buf_reset(json);
+    ws_group_open(json, "delivery", NULL, 0, f->j.group);
+    buf_add_str(json, ",\"delivery\":");
+    buf_add_json_cstr(json, d->name);
+    buf_add_str(json, ",\"attempt\":");
+    buf_add_u64(json, d->id.attempt);
+    buf_add_str(json, ",\"event\":");
+    if (render_json(f->j.job.events[f->at], session_shows_cloudevents(s), json) != NHUB_OK) {
+        return false;
+    }
+    buf_add_char(json, '}');
+    return !json->failed;
+}
+
+static bool has_credit(const struct ws_consumer *w)
+{
+    return w->held.count < w->credit;
+}
+
+/* Fills `out` with frames of at most CONSUME_BATCH bytes together, or with one that is longer.
+ * Each is the client's from here on. False: out of memory. */
+static bool gather(struct ws_consumer *w, struct ws_fetch *f, struct buf *out, uint64_t *out_count)
+{
+    struct group_delivery d;
+    struct buf json;
+    bool is_good = true;
+
+    buf_init(&json);
+    while (is_good && f->at < f->j.job.event_count && has_credit(w)) {
+        size_t pos = f->pos;
+
+        is_good = group_answer_delivery(&f->answer, &pos, &d) == NHUB_OK &&
+                  add_delivery(f, &d, w->owner->session, &json);
+        if (is_good && out->len > 0 && out->len + ws_message_size(json.len) > CONSUME_BATCH) {
+            break; /* it is made again for the next batch */
+        }
+        is_good = is_good && ws_held_add(&w->held, &d.id, f->due_ms) == NHUB_OK;
+        if (is_good) {
+            ws_message_add(out, json.data, json.len);
+            f->pos = pos;
+            feed_event_unref(&f->j.job.events[f->at++]);
+            (*out_count)++;
+        }
+    }
+    buf_fini(&json);
+    return is_good && !out->failed;
+}
+
+/* One batch; false when there was none to be sent. */
+static bool send_batch(struct ws_consumer *w)
+{
+    struct session *s = w->owner->session;
+    struct ws_fetch *f = w->pending;
+    struct buf frames;
+    uint64_t count = 0;
+    bool is_good = false;
+
+    buf_init(&frames);
+    is_good = gather(w, f, &frames, &count);
+    if (is_good && frames.len > 0) {
+        is_good = session_deliver(s, frames.data, frames.len, count) == NHUB_OK;
+    }
+    buf_fini(&frames);
+    if (!is_good) {
+        session_close(s, SESSION_END_FAILED); /* and with it all goes back */
+        return false;
+    }
+    counter_add(&w->owner->env->counters->group_deliveries_total, count);
+    if (f->at == f->j.job.event_count) {
+        w->pending = NULL;
+        drop_fetch(f);
+    }
+    return count > 0;
+}
+
+void ws_consume_writable(struct ws_consumers *c)
+{
+    for (struct list *at = c->list.next; at != &c->list; at = at->next) {
+        struct ws_consumer *w = list_entry(at, struct ws_consumer, link);
+
+        if (!session_takes(c->session)) {
+            return;
+        }
+        if (w->pending && send_batch(w)) {
+            list_move(&c->list, &w->link); /* each group has its turn */
+            return;
+        }
+    }
+}
+
+static void send_pending(struct ws_consumer *w)
+{
+    const struct session *s = w->owner->session;
+
+    while (w->pending && !session_is_blocked(s) && session_takes(s) && send_batch(w)) {
+    }
+    ws_consumer_want(w);
+}
+
+void ws_consume_flush(struct ws_consumers *c)
+{
+    for (struct list *at = c->list.next; at != &c->list; at = at->next) {
+        send_pending(list_entry(at, struct ws_consumer, link));
+    }
+}
+
+/* ---- fetching ---- */
+
+/* What goes away by itself: the next try may do better. */
+static bool is_passing(enum reject_reason reason)
+{
+    return reason == REJECT_HUB_UNAVAILABLE || reason == REJECT_OUTCOME_UNKNOWN ||
+           reason == REJECT_OVERLOADED || reason == REJECT_JOURNAL ||
+           reason == REJECT_TOO_MANY_WAITING;
+}
+
+/* The fetch brought no answer that can be used. */
+static void fetch_failed(struct ws_consumer *w, struct ws_fetch *f)
+{
+    struct ws_consumers *c = w->owner;
+    char detail[200];
+    const enum reject_reason reason = ws_group_why(&f->j, detail, sizeof detail);
+
+    drop_fetch(f);
+    if (w->is_told && is_passing(reason)) {
+        w->is_away = true;
+        return;
+    }
+    ws_group_error(c->conn, c->env, w->id, w->id_len, w->group, reason, detail);
+    drop_consumer(w);
+}
+
+/* All that consumers of all sessions have fetched keeps within a part of the streams' memory. */
+static bool charge(struct ws_fetch *f)
+{
+    struct ws_env *env = f->j.env;
+    const uint64_t limit = env->settings->gateway.streams_max_bytes / 4;
+
+    for (size_t i = 0; i < f->j.job.event_count; i++) {
+        f->bytes += f->j.job.events[i]->line_len + EVENT_OVERHEAD;
+    }
+    env->fetched_bytes += f->bytes;
+    return env->fetched_bytes <= limit || env->fetched_bytes == f->bytes;
+}
+
+/* True when there is a delivery for each event. */
+static bool read_answer(struct ws_fetch *f)
+{
+    struct group_delivery d;
+    uint64_t visibility_ms = GROUP_VISIBILITY_MS;
+    size_t pos = 0;
+    size_t count = 0;
+    nhub_err err = group_answer_read(f->j.job.answer.data, f->j.job.answer.len, &f->answer);
+
+    if (err != NHUB_OK) {
+        f->j.job.err = err;
+        return false;
+    }
+    while ((err = group_answer_delivery(&f->answer, &pos, &d)) == NHUB_OK) {
+        count++;
+    }
+    if (json_span_u64(&f->answer.visibility_ms, &visibility_ms) != NHUB_OK ||
+        visibility_ms > GROUP_VISIBILITY_MAX_MS) {
+        visibility_ms = GROUP_VISIBILITY_MS;
+    }
+    f->due_ms = clock_mono_ms() + (int64_t)visibility_ms;
+    return err == NHUB_ENOTFOUND && count == f->j.job.event_count;
+}
+
+static void finish_fetch(struct ws_group_job *j)
+{
+    struct ws_fetch *f = (struct ws_fetch *)(void *)j;
+    struct ws_consumer *w = f->consumer;
+    const bool is_good = j->job.err == NHUB_OK && read_answer(f);
+
+    if (!w) {
+        drop_fetch(f);
+        return;
+    }
+    w->fetch = NULL;
+    if (!is_good) {
+        fetch_failed(w, f);
+        return;
+    }
+    w->visibility_ms = f->due_ms - clock_mono_ms();
+    if (!w->is_told) {
+        tell_consuming(w);
+    }
+    if (f->answer.gap.kind == JSON_OBJECT) {
+        tell_gap(w, &f->answer.gap);
+    }
+    if (!charge(f) || w->credit == 0 || j->job.event_count == 0) {
+        w->is_away = j->job.event_count > 0;
+        drop_fetch(f);
+        ws_consumer_want(w);
+        return;
+    }
+    w->pending = f;
+    send_pending(w);
+}
+
+static uint32_t fetch_bytes(const struct ws_env *env)
+{
+    const uint64_t half = env->settings->gateway.session_max_bytes / 2;
+
+    return half < BYTES_MIN ? BYTES_MIN : half > BYTES_MAX ? BYTES_MAX : (uint32_t)half;
+}
+
+/* The first one tells whether the group is there; the others wait at the hub. */
+static int64_t wait_of(const struct ws_consumer *w)
+{
+    struct ws_env *env = w->owner->env;
+
+    env->spread = env->spread * 1103515245U + 12345U;
+    return w->is_told ? WAIT_MS + env->spread / 65536U % WAIT_SPREAD_MS : 0;
+}
+
+void ws_consumer_want(struct ws_consumer *w)
+{
+    struct ws_consumers *c = w->owner;
+    const int64_t wait_ms = wait_of(w);
+    struct ws_fetch *f = NULL;
+
+    if (w->fetch || w->pending || w->is_away || !has_credit(w) || session_has_ended(c->session) ||
+        (w->is_told && session_is_blocked(c->session))) {
+        return;
+    }
+    f = calloc(1, sizeof *f);
+    if (!f) {
+        w->is_away = true;
+        return;
+    }
+    f->j.env = c->env;
+    f->j.finish = finish_fetch;
+    f->j.job.is_fetch = true;
+    f->consumer = w;
+    memcpy(f->j.group, w->group, sizeof w->group);
+    group_text_open(&f->j.text, "fetch", w->group);
+    buf_add_str(&f->j.text, ",\"member\":");
+    buf_add_json_cstr(&f->j.text, w->member);
+    buf_printf(&f->j.text, ",\"max\":%u,\"max_bytes\":%u,\"wait_ms\":%u",
+               (unsigned)(w->credit - w->held.count), (unsigned)fetch_bytes(c->env),
+               (unsigned)wait_ms);
+    if (f->j.text.failed) {
+        ws_group_job_fini(&f->j);
+        free(f);
+        w->is_away = true;
+        return;
+    }
+    w->fetch = f;
+    ws_group_ask(&f->j, wait_ms);
+}
+
+/* ---- consume ---- */
+
+static void set_member(struct ws_consumer *w, const char *member)
+{
+    char id[CLIENT_ID_MAX];
+
+    if (member[0] != '\0') {
+        (void)snprintf(w->member, sizeof w->member, "%s", member);
+    } else if (w->member[0] == '\0') {
+        client_id_format(session_number(w->owner->session), id);
+        (void)snprintf(w->member, sizeof w->member, "ws-%s", id);
+    }
+}
+
+static void set_id(struct ws_consumer *w, const struct ws_op *op)
+{
+    w->id_len = op->id ? op->id_len : 0;
+    memcpy(w->id, op->id ? op->id : "", w->id_len);
+}
+
+static struct ws_consumer *add_consumer(struct ws_consumers *c, const struct ws_op *op)
+{
+    struct ws_consumer *w = calloc(1, sizeof *w);
+
+    if (w) {
+        w->owner = c;
+        ws_held_init(&w->held);
+        list_init(&w->link);
+        list_append(&c->list, &w->link);
+        c->count++;
+        memcpy(w->group, op->group, sizeof w->group);
+    }
+    return w;
+}
+
+static void refuse(struct ws_consumers *c, const struct ws_op *op, enum reject_reason reason,
+                   const char *detail)
+{
+    ws_group_error(c->conn, c->env, op->id, op->id ? op->id_len : 0, op->group, reason, detail);
+}
+
+/* The client names a new credit; 0 stops. */
+static void change_credit(struct ws_consumer *w)
+{
+    if (w->credit == 0 && w->pending) {
+        drop_fetch(w->pending);
+        w->pending = NULL;
+    }
+    tell_consuming(w);
+    send_pending(w);
+}
+
+static void do_consume(struct ws_consumers *c, const struct ws_op *op)
+{
+    struct ws_consumer *w = ws_consumer_find(c, op->group);
+    const bool is_new = !w;
+
+    if (w && !w->is_told) {
+        refuse(c, op, REJECT_BAD_MESSAGE, "the last consume of this group is not answered yet");
+        return;
+    }
+    if (!w && c->count == WS_GROUPS_MAX) {
+        refuse(c, op, REJECT_TOO_MANY_GROUPS, "a connection consumes from at most 16 groups");
+        return;
+    }
+    w = w ? w : add_consumer(c, op);
+    if (!w) {
+        refuse(c, op, REJECT_OVERLOADED, "out of memory");
+        return;
+    }
+    w->credit = op->credit;
+    set_id(w, op);
+    set_member(w, op->member);
+    if (!is_new || op->credit == 0) {
+        change_credit(w);
+        return;
+    }
+    ws_consumer_want(w);
+    if (!w->fetch) {
+        refuse(c, op, REJECT_OVERLOADED, "out of memory");
+        drop_consumer(w);
+    }
+}
+
+void ws_consume_op(struct ws_consumers *c, const struct ws_op *op)
+{
+    if (op->kind == WS_OP_CONSUME) {
+        do_consume(c, op);
+    } else {
+        ws_consume_change(c, op);
+    }
+}
+
+static void tick(struct ws_consumer *w, int64_t now_ms)
+{
+    ws_held_expire(&w->held, now_ms);
+    if (w->pending && w->pending->due_ms <= now_ms) {
+        drop_fetch(w->pending); /* others have these deliveries by now */
+        w->pending = NULL;
+    }
+    if (w->credit == 0 && w->held.count == 0 && !w->pending) {
+        drop_consumer(w);
+        return;
+    }
+    w->is_away = false;
+    send_pending(w);
+}
+
+void ws_consume_tick(struct ws_consumers *c)
+{
+    const int64_t now_ms = clock_mono_ms();
+    struct list *pos = NULL;
+    struct list *tmp = NULL;
+
+    if (session_has_ended(c->session)) {
+        ws_consumers_end(c);
+        return;
+    }
+    list_foreach (pos, tmp, &c->list) {
+        tick(list_entry(pos, struct ws_consumer, link), now_ms);
+    }
+}
+
+/* ---- figures ---- */
+
+bool ws_consumers_next(const struct ws_consumers *c, const void **iter,
+                       struct ws_consumer_figures *out)
+{
+    const struct list *at = *iter ? ((const struct list *)*iter)->next : c->list.next;
+    const struct ws_consumer *w = NULL;
+
+    if (at == &c->list) {
+        return false;
+    }
+    *iter = at;
+    w = (const struct ws_consumer *)(const void *)((const char *)at -
+                                                   offsetof(struct ws_consumer, link));
+    *out = (struct ws_consumer_figures){
+        .group = w->group, .member = w->member, .credit = w->credit, .held = w->held.count};
+    return true;
+}
+
+size_t ws_consumers_waiting_bytes(const struct ws_consumers *c)
+{
+    size_t bytes = 0;
+
+    for (const struct list *at = c->list.next; at != &c->list; at = at->next) {
+        const struct ws_consumer *w =
+            (const struct ws_consumer *)(const void *)((const char *)at -
+                                                       offsetof(struct ws_consumer, link));
+
+        bytes += w->pending ? w->pending->bytes : 0;
+    }
+    return bytes;
+}
