@@ -22,8 +22,9 @@ enum cli_exit {
 struct cli {
     const char *host; /* of the hub */
     uint16_t collector_port, publisher_port, requests_port;
-    const char *gateway; /* URL of a gateway, NULL = talk to the hub */
-    int timeout_ms;      /* 0 = the command's default */
+    const char *gateway;      /* URL of a gateway, NULL = talk to the hub */
+    const char *journal_path; /* of a hub on this machine */
+    int timeout_ms;           /* 0 = the command's default */
     bool is_json, is_human, is_quiet, is_verbose;
     bool has_color_out, has_color_err;
     nhub_log_fn *log; /* for --verbose */
@@ -38,7 +39,8 @@ struct cli_list {
 
 /* A command; argv[0] is its name. Each prints its own --help. Returns an enum cli_exit. */
 typedef int cli_run_fn(struct cli *cli, int argc, char **argv);
-cli_run_fn cmd_pub, cmd_sub, cmd_health, cmd_status, cmd_stop, cmd_history, cmd_bench, cmd_top;
+cli_run_fn cmd_pub, cmd_sub, cmd_health, cmd_status, cmd_stop, cmd_history, cmd_bench, cmd_top,
+    cmd_journal;
 
 /* "notifyhub: …" on stderr. */
 void cli_error(const struct cli *cli, const char *format, ...) NHUB_PRINTF(2, 3);

@@ -23,6 +23,7 @@ static const struct {
     {"status", cmd_status, "ports, counters, position"},
     {"stop", cmd_stop, "end the hub in an orderly way"},
     {"top", cmd_top, "rates, losses and health in the terminal, live"},
+    {"journal", cmd_journal, "look into the hub's folder, save it, bring it back"},
     {"bench", cmd_bench, "measure rate, losses and latency"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -153,6 +154,7 @@ int main(int argc, char **argv)
         cli.publisher_port = (uint16_t)settings.hub.publisher_port;
         cli.requests_port = (uint16_t)settings.hub.requests_port;
         cli.gateway = getenv("NOTIFYHUB_URL");
+        cli.journal_path = settings.hub.journal.path;
         cli.log = print_log;
         status = run_command(&cli, argc, argv);
     }
