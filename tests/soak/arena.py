@@ -5,6 +5,8 @@ import time
 from support.daemons import Gateway, Hub, program
 from support.waiting import seconds, wait_until
 
+from .groups import VISIBILITY_MS, GroupWorker
+from .lines import parse_position
 from .links import Links
 from .natives import NativeWorker
 from .publishers import PublisherWorker
@@ -77,6 +79,15 @@ def publisher_specs(rate, has_journal):
     return specs
 
 
+# name: (patterns, ordered)
+GROUPS = {"shared": (["soak.[ac].*"], False), "in-order": (["soak.b.*", "soak.d.1"], True)}
+MEMBERS = [
+    {"name": "r1", "group": "shared", "door": "router", "max": 100}, {"name": "r2", "group": "shared", "door": "router", "max": 30},
+    {"name": "h1", "group": "shared", "door": "http", "max": 50}, {"name": "r3", "group": "in-order", "door": "router", "max": 20},
+    {"name": "h2", "group": "in-order", "door": "http", "max": 40},
+]
+
+
 class Arena:
     """Everything that runs. Actions of the schedule are methods act_<name>(dice)."""
 
@@ -109,10 +120,35 @@ class Arena:
         specs = publisher_specs(rate, self.has_journal)
         self.publishers = [Worker(PublisherWorker, [s for s in specs if s["door"] in doors], native, self.run)
                            for doors in (("push", "router"), ("http", "ws", "command"))]
+        self.group_worker = None
         start = f"{self.hub.epoch}-{self.position()[1]}"
+        if self.has_journal:
+            self.make_groups(start)
+            self.group_worker = Worker(GroupWorker, GROUPS, MEMBERS, native, parse_position(start))
         self.natives = Worker(NativeWorker, native_specs(self.folder, start), native)
         self.gateway.wait_connected()
         wait_until(lambda: all(s[3] and s[1] for s in self.streams.ask("status").values()), 30, "all streams to be open")
+
+    def make_groups(self, start):
+        for name, (patterns, ordered) in GROUPS.items():
+            found = self.asker.ask({"action": "group_create", "group": name, "event_type": patterns, "since": start,
+                                    "visibility_ms": VISIBILITY_MS, "max_attempts": 0, "ordered": ordered})
+            if found is None or not found[0]["success"]:
+                raise RuntimeError(f"no group can be made: {found}")
+
+    def groups_behind(self, mark):
+        """What groups still have to do up to this position (epoch, seq): texts, empty when nothing."""
+        behind = []
+        for name in GROUPS if self.group_worker else ():
+            found = self.asker.ask({"action": "group", "group": name})
+            state = found[0] if found else {}
+            if not state.get("success"):
+                behind.append(f"group {name}: {state}")
+                continue
+            position = parse_position(state["position"])
+            if position[0] != mark[0] or position[1] < mark[1] or state["pending"] or state["delayed"]:
+                behind.append(f"group {name}: at {state['position']}, pending {state['pending']}, delayed {state['delayed']}")
+        return behind
 
     def position(self):
         """Where the hub is, (epoch, seq)."""
@@ -225,7 +261,7 @@ class Arena:
 
     def end(self):
         """Ends everything; returns what was wrong with the daemons' ends."""
-        for worker in (*self.publishers, self.streams, self.natives):
+        for worker in self.every_worker():
             worker.end()
         self.asker.close()
         problems = []
@@ -238,7 +274,7 @@ class Arena:
         return problems
 
     def every_worker(self):
-        return (*self.publishers, self.streams, self.natives)
+        return (*self.publishers, self.streams, self.natives, *([self.group_worker] if self.group_worker else []))
 
     @staticmethod
     def stretch(value):

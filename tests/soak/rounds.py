@@ -75,6 +75,7 @@ class Runner:
         while time.monotonic() < end:
             found = arena.asker.ask({"action": "publish"}, make_mark(number).encode())
             if found and found[0]["success"]:
+                mark = (found[0]["epoch"], found[0]["last_seq"])
                 break
             time.sleep(0.2)
         else:
@@ -84,11 +85,13 @@ class Runner:
             arena.check_alive()
             behind = {name: state for worker in (arena.streams, arena.natives)
                       for name, state in worker.ask("status").items() if state[0] < number and name != "sub raw"}
-            if not behind:
+            groups = arena.groups_behind(mark) if not behind else []
+            if not behind and not groups:
                 return problems
             if time.monotonic() > end:
                 problems += [("stalled", name, f"it never saw the mark at the end of the round; mark {state[0]}, position "
                               f"{state[1]}, {state[2]} connects, open {state[3]}") for name, state in behind.items()]
+                problems += [("stalled", "groups", text) for text in groups]
                 return problems
             time.sleep(0.05)
 
@@ -96,9 +99,10 @@ class Runner:
         arena = self.arena
         readings = [r for worker in (arena.streams, arena.natives) for r in worker.ask("collect")]
         publishings = [p for worker in arena.publishers for p in worker.ask("collect")]
+        groups = arena.group_worker.ask("collect", arena.position()) if arena.group_worker else []
         stored = walk(arena.asker, self.stored_start)
         self.stored_start = stored.end
-        case = Case(publishings, readings, stored, disasters=arena.disasters, is_durable=arena.has_journal,
+        case = Case(publishings, readings, stored, groups, disasters=arena.disasters, is_durable=arena.has_journal,
                     is_push_exact=not arena.touched & {"hub", "native"}, carried=self.carried, epochs=arena.epochs)
         self.last_case = case
         verdict = judge(case)
