@@ -87,6 +87,7 @@ static const struct option rows[] = {
     TIME("hub.journal.max_age", hub.journal.max_age_s, "7d", 1, 3650 * UINT64_C(86400), "s", "events older than this are trimmed"),
     SIZE("hub.journal.max_bytes", hub.journal.max_bytes, "1GiB", MIB, 16 * TIB, "the oldest events are trimmed above this size"),
     SIZE("hub.journal.max_pending_bytes", hub.journal.max_pending_bytes, "64MiB", MIB, 16 * GIB, "backlog for a slow disk; when full, taking in events waits"),
+    SIZE("hub.journal.hold_max_bytes", hub.journal.hold_max_bytes, "1GiB", 0, 16 * TIB, "what consumer groups with hold may keep beyond max_bytes"),
     COUNT("hub.history_events", hub.history_events, "65536", 1, UINT64_C(16777216), "events", "last events kept in memory for those who resume"),
     SIZE("hub.history_bytes", hub.history_bytes, "64MiB", 4 * KIB, 64 * GIB, "memory for the last events"),
     SIZE("hub.max_event_bytes", hub.max_event_bytes, "4MiB", KIB, 256 * MIB, "largest event that the hub takes"),

@@ -28,7 +28,7 @@ struct settings {
             bool enabled;
             char *path;
             int sync; /* enum journal_sync */
-            uint64_t interval_ms, max_age_s, max_bytes, max_pending_bytes;
+            uint64_t interval_ms, max_age_s, max_bytes, max_pending_bytes, hold_max_bytes;
         } journal;
         uint64_t history_events, history_bytes;
         uint64_t max_event_bytes, dedup_window_s, dedup_ids;

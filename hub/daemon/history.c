@@ -21,6 +21,7 @@
 struct history {
     struct journal *journal;
     const struct settings *settings;
+    size_t pages;               /* being read */
     _Atomic uint64_t in_flight; /* bytes of blocks that are not freed yet */
 };
 
@@ -44,6 +45,7 @@ struct page {
     struct since_target target;
     uint64_t limit;
     uint64_t scanned;
+    uint64_t first, last; /* numbers of the first and the last record scanned */
     int64_t deadline_ns;
     struct buf lines;
     struct buf index; /* struct line each */
@@ -75,58 +77,6 @@ uint64_t history_in_flight(const struct history *h)
     return atomic_load_explicit(&h->in_flight, memory_order_relaxed);
 }
 
-/* ---- where to begin ---- */
-
-static void target_seq(uint64_t seq, const char *epoch, const struct journal_state *state,
-                       struct since_target *out)
-{
-    if (seq > state->last) {
-        out->is_unknown = true;
-        out->after = state->last;
-    } else if (seq + 1 < state->oldest) {
-        out->gap = "retention";
-        memcpy(out->gap_from.epoch, epoch, EPOCH_LEN + 1);
-        out->gap_from.seq = seq;
-        out->after = state->oldest - 1;
-    } else {
-        out->after = seq;
-    }
-}
-
-void history_target(const struct since *since, const char *epoch, const struct journal_state *state,
-                    struct since_target *out)
-{
-    *out = (struct since_target){.after = state->oldest - 1};
-    switch (since->kind) {
-    case SINCE_NONE:
-    case SINCE_EARLIEST:
-        break;
-    case SINCE_LATEST:
-        out->after = state->last;
-        break;
-    case SINCE_SEQ:
-        target_seq(since->position.seq, epoch, state, out);
-        break;
-    case SINCE_POSITION:
-        if (strcmp(since->position.epoch, epoch) == 0) {
-            target_seq(since->position.seq, epoch, state, out);
-        } else {
-            out->gap = "epoch_changed";
-            out->gap_from = since->position;
-        }
-        break;
-    case SINCE_TIME:
-        out->by_time = true;
-        out->time_us = since->time_us;
-        if (state->trimmed_us != 0 && state->trimmed_us >= since->time_us) {
-            /* Some of what came since then is gone; how much is not known. */
-            out->gap = "retention";
-            memcpy(out->gap_from.epoch, epoch, EPOCH_LEN + 1);
-        }
-        break;
-    }
-}
-
 /* ---- gathering ---- */
 
 static bool is_wanted(const struct page *p, const struct journal_record *record)
@@ -153,8 +103,12 @@ static bool visit(struct journal_scan *scan, const struct journal_record *record
     struct page *p = (struct page *)(void *)scan;
     struct line line;
 
-    if (is_over(p)) {
-        return false;
+    if (p->scanned == 0) {
+        /* The time in line for the reader does not count. */
+        p->deadline_ns = clock_mono_ns() + HISTORY_PAGE_MS * INT64_C(1000000);
+        p->first = record->seq;
+    } else if (is_over(p) || record->seq != p->last + 1) {
+        return false; /* records between the two were trimmed just now: the next page tells */
     }
     if (is_wanted(p, record)) {
         if (p->count > 0 && p->lines.len + record->len > HISTORY_PAGE_BYTES) {
@@ -166,6 +120,7 @@ static bool visit(struct journal_scan *scan, const struct journal_record *record
         p->count++;
     }
     p->scanned++;
+    p->last = record->seq;
     return !p->lines.failed && !p->index.failed;
 }
 
@@ -244,6 +199,25 @@ static nhub_err make_frames(struct page *p, struct reply_frames **out)
     return NHUB_OK;
 }
 
+/* Records that were there when the page was asked for may be gone by now: then the page begins
+ * later than planned, and says so. */
+static void note_hole(struct page *p, const struct journal_state *state)
+{
+    const uint64_t begin = p->scanned > 0 ? p->first - 1 : p->scan.scanned_to;
+    const struct journal_void *v;
+
+    if (begin <= p->target.after) {
+        return;
+    }
+    if (!p->target.gap) {
+        v = history_void_behind(state, p->target.after);
+        p->target.gap = v ? v->reason : "retention";
+        memcpy(p->target.gap_from.epoch, p->history->journal->epoch, EPOCH_LEN + 1);
+        p->target.gap_from.seq = p->target.after;
+    }
+    p->target.after = begin;
+}
+
 static const char *result_of(const struct page *p, const struct journal_state *state)
 {
     if (p->target.is_unknown) {
@@ -252,7 +226,7 @@ static const char *result_of(const struct page *p, const struct journal_state *s
     if (p->target.gap) {
         return "gap";
     }
-    return p->scan.after >= state->last ? "caught_up" : "replayed";
+    return p->target.after >= state->last ? "caught_up" : "replayed";
 }
 
 static void write_gap(struct buf *out, const struct page *p, const char *epoch)
@@ -261,7 +235,7 @@ static void write_gap(struct buf *out, const struct page *p, const char *epoch)
 
     (void)position_format(&p->target.gap_from, from);
     buf_printf(out, ",\"gap\":{\"from\":\"%s\"", from);
-    envelope_position(out, "to", epoch, p->scan.after);
+    envelope_position(out, "to", epoch, p->target.after);
     buf_printf(out, ",\"reason\":\"%s\"}", p->target.gap);
 }
 
@@ -273,15 +247,16 @@ static void answer_page(struct page *p)
     struct buf out;
 
     journal_state(p->history->journal, &state);
+    note_hole(p, &state);
     buf_init(&out);
     envelope_success(&out);
     buf_printf(&out, ",\"result\":\"%s\",\"epoch\":\"%s\"", result_of(p, &state), epoch);
-    envelope_position(&out, "from", epoch, p->scan.after);
+    envelope_position(&out, "from", epoch, p->target.after);
     envelope_position(&out, "next", epoch, p->scan.scanned_to);
     buf_printf(&out, ",\"more\":%s,\"count\":%zu",
                p->scan.scanned_to < state.last ? "true" : "false", p->count);
-    buf_printf(&out, ",\"oldest\":%" PRIu64 ",\"seq\":%" PRIu64 ",\"voids\":[]", state.oldest,
-               state.last);
+    buf_printf(&out, ",\"oldest\":%" PRIu64 ",\"seq\":%" PRIu64, state.oldest, state.last);
+    history_write_voids(&out, &state);
     if (p->target.gap) {
         write_gap(&out, p, epoch);
     }
@@ -292,19 +267,71 @@ static void answer_page(struct page *p)
     call_answer(&p->call, &out, &frames);
 }
 
-static void done(struct journal_scan *scan, nhub_err status)
+static void finish(struct page *p, nhub_err status)
 {
-    struct page *p = (struct page *)(void *)scan;
-
-    if (status) {
+    if (status == NHUB_EFULL) {
+        call_refuse(&p->call, "too many pages are on their way to peers that do not read them",
+                    "busy");
+    } else if (status) {
         call_refuse(&p->call, nhub_strerror(status), "journal_unavailable");
     } else {
         answer_page(p);
     }
+    p->history->pages--;
     call_fini(&p->call);
     buf_fini(&p->lines);
     buf_fini(&p->index);
     free(p);
+}
+
+static bool has_room(const struct history *h)
+{
+    return history_in_flight(h) <= HISTORY_IN_FLIGHT_BYTES;
+}
+
+static void page_done(struct journal_scan *scan, nhub_err status)
+{
+    struct page *p = (struct page *)(void *)scan;
+
+    /* Many may have been asked for before the first of them was read. */
+    finish(p, !status && !has_room(p->history) ? NHUB_EFULL : status);
+}
+
+/* Reads up to the next void: who follows `next` is told of each. */
+static void read_page(struct page *p)
+{
+    struct history *h = p->history;
+    struct journal_state state;
+
+    journal_state(h->journal, &state);
+    p->scan = (struct journal_scan){.after = p->target.after,
+                                    .to = history_end_of_run(&state, p->target.after),
+                                    .visit = visit,
+                                    .done = page_done};
+    journal_scan(h->journal, &p->scan);
+}
+
+/* The place where the scan would begin is all that is asked for. */
+static bool stop_at_once(struct journal_scan *scan, const struct journal_record *record)
+{
+    (void)scan;
+    (void)record;
+    return false;
+}
+
+static void time_found(struct journal_scan *scan, nhub_err status)
+{
+    struct page *p = (struct page *)(void *)scan;
+    struct journal *journal = p->history->journal;
+    struct journal_state state;
+
+    if (status) {
+        finish(p, status);
+        return;
+    }
+    journal_state(journal, &state);
+    history_target_found(&p->target, scan->after, journal->epoch, &state);
+    read_page(p);
 }
 
 void history_run(struct history *h, struct call *call)
@@ -313,7 +340,7 @@ void history_run(struct history *h, struct call *call)
     struct journal_state state;
     struct page *p;
 
-    if (history_in_flight(h) > HISTORY_IN_FLIGHT_BYTES) {
+    if (!has_room(h) || h->pages >= HISTORY_PAGES_MAX) {
         call_refuse(call, "too many pages are on their way to peers that do not read them", "busy");
         return;
     }
@@ -323,20 +350,23 @@ void history_run(struct history *h, struct call *call)
         return;
     }
     p->history = h;
+    h->pages++;
     journal_state(h->journal, &state);
     history_target(&call->request.since, h->journal->epoch, &state, &p->target);
-    p->scan = (struct journal_scan){.after = p->target.after,
-                                    .to = state.last,
-                                    .by_time = p->target.by_time,
-                                    .time_us = p->target.time_us,
-                                    .visit = visit,
-                                    .done = done};
     p->limit = limit == 0                  ? HISTORY_LIMIT_DEFAULT
                : limit > REQUEST_LIMIT_MAX ? REQUEST_LIMIT_MAX
                                            : limit;
-    p->deadline_ns = clock_mono_ns() + HISTORY_PAGE_MS * INT64_C(1000000);
     buf_init(&p->lines);
     buf_init(&p->index);
     call_move(&p->call, call);
+    if (!p->target.by_time) {
+        read_page(p);
+        return;
+    }
+    p->scan = (struct journal_scan){.by_time = true,
+                                    .time_us = p->target.time_us,
+                                    .to = state.last,
+                                    .visit = stop_at_once,
+                                    .done = time_found};
     journal_scan(h->journal, &p->scan);
 }

@@ -10,12 +10,13 @@
 #define NHUB_DAEMON_HISTORY_H
 
 #include "daemon/call.h"
-#include "daemon/journal.h"
+#include "daemon/history_target.h"
 
 #define HISTORY_LIMIT_DEFAULT 1000
 #define HISTORY_PAGE_RECORDS  50000               /* scanned for a page */
 #define HISTORY_PAGE_BYTES    (UINT64_C(4) << 20) /* carried by a page, but always one event */
-#define HISTORY_PAGE_MS       10 /* a page ends early rather than hold up the loop for longer */
+#define HISTORY_PAGE_MS       10   /* a page ends early rather than hold up the loop for longer */
+#define HISTORY_PAGES_MAX     1024 /* being read at the same time */
 /* Pages that peers asked for and do not read: more are refused with "busy". */
 #define HISTORY_IN_FLIGHT_BYTES (UINT64_C(256) << 20)
 
@@ -30,18 +31,5 @@ void history_destroy(struct history **h_p);
 /* Answers the call, now or when the journal has read the page. Takes the call's content. */
 void history_run(struct history *h, struct call *call);
 uint64_t history_in_flight(const struct history *h);
-
-/* Where a `since` points: the number before the first event wanted. */
-struct since_target {
-    uint64_t after;
-    bool by_time; /* the journal is to find `after` from time_us */
-    int64_t time_us;
-    bool is_unknown; /* a number that was never given out */
-    const char *gap; /* reason why something before is not to be had, or NULL */
-    struct position gap_from;
-};
-/* `after` is at least the number before the oldest record kept. */
-void history_target(const struct since *since, const char *epoch, const struct journal_state *state,
-                    struct since_target *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/service.h"
+#include "daemon/disk.h"
 #include "daemon/intake.h"
 #include "daemon/publish.h"
 #include "daemon/publisher.h"
@@ -39,6 +40,7 @@ struct hub {
     struct publisher *publisher;
     struct requests *requests;
     struct journal *journal;
+    const struct journal *ring; /* the newest events: the journal itself, or a part of it */
     struct intake *intake;
     struct stats stats;
     struct hub_ports ports;
@@ -57,24 +59,37 @@ static void gauges(void *context, struct stats_gauges *out)
     const struct hub *h = context;
 
     journal_state(h->journal, &out->journal);
+    journal_state(h->ring, &out->ring);
+    journal_figures(h->journal, &out->disk);
+    out->waiting_acks = h->requests ? requests_waiting(h->requests) : 0;
     out->epoch = h->journal->epoch;
     out->dedup_ids = intake_dedup_ids(h->intake);
 }
 
-static nhub_err create_journal(struct hub *h)
+static nhub_err create_journal(struct hub *h, struct buf *error)
 {
+    const uint64_t max_record = h->settings->hub.max_event_bytes + INTAKE_RENDER_EXTRA;
     const struct ring_limits limits = {
         .max_events = h->settings->hub.history_events,
         .max_bytes = h->settings->hub.history_bytes,
-        .max_record_bytes = h->settings->hub.max_event_bytes + INTAKE_RENDER_EXTRA,
+        .max_record_bytes = max_record,
     };
+    const struct disk_options options = disk_options_of(h->settings, max_record);
+    struct journal *ring = NULL;
+    nhub_err err = ring_create(&ring, &limits);
 
-    if (h->settings->hub.journal.enabled) {
-        log_info("journal_in_memory", log_bool("hub.journal.enabled", true),
-                 log_str("note", "this version keeps events in memory only; each start is a new "
-                                 "epoch"));
+    if (err) {
+        buf_printf(error, "cannot start: %s", nhub_strerror(err));
+        return err;
     }
-    return ring_create(&h->journal, &limits);
+    h->ring = ring;
+    if (!h->settings->hub.journal.enabled) {
+        h->journal = ring;
+        return NHUB_OK;
+    }
+    err = disk_create(&h->journal, &ring, &options, error);
+    journal_destroy(&ring); /* only what was not taken */
+    return err;
 }
 
 static nhub_err open_collector(struct hub *h)
@@ -138,11 +153,12 @@ static nhub_err open_all(struct hub *h, struct buf *error)
     const struct settings *s = h->settings;
     nhub_err err = zctx_create(&h->ctx);
 
-    if (!err) {
-        err = create_journal(h);
-    }
     if (err) {
         buf_printf(error, "cannot start: %s", nhub_strerror(err));
+        return err;
+    }
+    err = create_journal(h, error);
+    if (err) {
         return err;
     }
     err = open_collector(h);
@@ -198,6 +214,9 @@ void hub_destroy(struct hub **h_p)
 
     if (!h) {
         return;
+    }
+    if (h->journal) {
+        journal_stop(h->journal); /* before those are gone who wait for it */
     }
     if (h->requests) {
         requests_close(h->requests);
@@ -310,7 +329,7 @@ static bool read_events(struct hub *h, unsigned budget)
     unsigned i;
 
     zframe_init(&frame);
-    for (i = 0; i < budget; i++) {
+    for (i = 0; i < budget && !h->journal->is_full; i++) {
         if (zsock_recv(h->collector, &frame) != NHUB_OK) {
             break;
         }
@@ -340,7 +359,8 @@ static nhub_err wait_for_work(struct hub *h, int timeout_ms, bool *out_is_signal
 {
     struct zpoll_item items[] = {
         {.fd = h->signal_fd, .want_in = true},
-        {.sock = h->collector, .want_in = true},
+        /* What is not read now would wake us again at once; publishers wait in their own queues. */
+        {.sock = h->collector, .want_in = !h->journal->is_full},
         {.sock = publisher_socket(h->publisher), .want_in = true},
         {.sock = requests_socket(h->requests), .want_in = true},
         {.fd = journal_fd(h->journal), .want_in = true},
@@ -378,10 +398,10 @@ static nhub_err turn(struct hub *h, int *timeout_ms)
 
 /* ---- stop ---- */
 
-/* Takes what publishers have sent before they could know. */
+/* Takes what publishers have sent before they could know; waits for a disk that is behind. */
 static void drain(struct hub *h)
 {
-    const int64_t end_ms = clock_mono_ms() + DRAIN_MAX_MS;
+    int64_t end_ms = clock_mono_ms() + DRAIN_MAX_MS;
     const uint64_t received = h->stats.events_received;
     int timeout_ms = DRAIN_QUIET_MS;
     bool is_signal;
@@ -397,7 +417,9 @@ static void drain(struct hub *h)
             while (service_next_signal(h->signal_fd) != 0) {
             }
         }
-        if (ready == 0 && timeout_ms >= DRAIN_QUIET_MS) {
+        if (h->journal->is_full || requests_is_holding(h->requests)) {
+            end_ms = clock_mono_ms() + DRAIN_MAX_MS;
+        } else if (ready == 0 && timeout_ms >= DRAIN_QUIET_MS) {
             break;
         }
         read_sockets(h, &timeout_ms);
@@ -421,6 +443,8 @@ nhub_err hub_run(struct hub *h)
         return err;
     }
     drain(h);
+    journal_stop(h->journal); /* what waits is answered while it goes on */
+    NHUB_IGNORE(requests_end_turn(h->requests));
     gauges(h, &now);
     stats_log(&h->stats, &now);
     return NHUB_OK;

@@ -21,7 +21,7 @@ struct lookup {
     const struct settings *settings;
     struct call call;
     uint64_t matches;
-    uint64_t scanned;
+    uint64_t scanned; /* count: records visited */
     int64_t deadline_ns;
     bool is_too_large;
 };
@@ -52,6 +52,24 @@ static void destroy(struct lookup *l)
 
 /* ---- position ---- */
 
+/* What publishers get now, what they could ask for, and why it may be less. */
+static void write_journal(const struct journal *journal, const struct journal_state *state,
+                          struct buf *out)
+{
+    const int durability = journal->durability < journal->durability_now ? journal->durability
+                                                                         : journal->durability_now;
+    const bool is_on = journal->durability_max > DURABILITY_MEMORY;
+
+    buf_printf(out, ",\"durability\":\"%s\",\"durability_max\":\"%s\"", durability_name(durability),
+               durability_name(journal->durability_max));
+    buf_printf(out, ",\"journal\":{\"state\":\"%s\",\"why\":",
+               !is_on                                 ? "off"
+               : state->condition == JOURNAL_DEGRADED ? "degraded"
+                                                      : "ready");
+    buf_add_json_cstr(out, state->why);
+    buf_add_char(out, '}');
+}
+
 static void answer_position(struct lookup *l)
 {
     const char *epoch = l->journal->epoch;
@@ -62,10 +80,10 @@ static void answer_position(struct lookup *l)
     buf_init(&out);
     envelope_success(&out);
     buf_printf(&out, ",\"protocol\":%d,\"epoch\":\"%s\"", REQUEST_PROTOCOL_VERSION, epoch);
-    buf_printf(&out, ",\"seq\":%" PRIu64 ",\"oldest\":%" PRIu64 ",\"voids\":[]", state.last,
-               state.oldest);
-    buf_printf(&out,
-               ",\"durability\":\"%s\",\"stats_event\":", durability_name(l->journal->durability));
+    buf_printf(&out, ",\"seq\":%" PRIu64 ",\"oldest\":%" PRIu64, state.last, state.oldest);
+    history_write_voids(&out, &state);
+    write_journal(l->journal, &state, &out);
+    buf_add_str(&out, ",\"stats_event\":");
     buf_add_json_cstr(&out, l->settings->hub.stats_event);
     buf_printf(&out,
                ",\"max_event_bytes\":%" PRIu64 ",\"dedup\":%s,\"dedup_window_s\":%" PRIu64
@@ -76,7 +94,9 @@ static void answer_position(struct lookup *l)
                l->settings->hub.dedup_window_s);
     stats_write_seconds(&out, clock_wall_us());
     if (l->call.request.since.kind != SINCE_NONE) {
-        envelope_position(&out, "resolved", epoch, l->scan.after);
+        envelope_position(&out, "resolved", epoch,
+                          l->scan.by_time ? history_before_time(&state, l->scan.after)
+                                          : l->scan.after);
     }
     envelope_end(&out, &l->call.request);
     call_answer(&l->call, &out, NULL);
@@ -144,6 +164,9 @@ static bool count_record(struct journal_scan *scan, const struct journal_record 
 {
     struct lookup *l = lookup_of(scan);
 
+    if (l->scanned == 0) {
+        l->deadline_ns = clock_mono_ns() + LOOKUP_COUNT_MS * INT64_C(1000000);
+    }
     if (++l->scanned % CLOCK_EVERY == 0 && clock_mono_ns() > l->deadline_ns) {
         l->is_too_large = true;
         return false;
@@ -152,11 +175,17 @@ static bool count_record(struct journal_scan *scan, const struct journal_record 
     return true;
 }
 
+static bool is_ours(const struct lookup *l)
+{
+    return strcmp(l->call.request.from.epoch, l->journal->epoch) == 0;
+}
+
 static void count_done(struct journal_scan *scan, nhub_err status)
 {
     struct lookup *l = lookup_of(scan);
     const struct request *r = &l->call.request;
-    bool is_complete;
+    struct journal_state state;
+    uint64_t wanted;
     struct buf out;
 
     if (status) {
@@ -164,13 +193,14 @@ static void count_done(struct journal_scan *scan, nhub_err status)
     } else if (l->is_too_large) {
         call_refuse(&l->call, "the range is too large to be counted at once", "range_too_large");
     } else {
-        /* The journal begins behind `from` when a part is not kept any more. */
-        is_complete = strcmp(r->from.epoch, l->journal->epoch) == 0 &&
-                      (l->scan.after == r->from.seq || r->from.seq == r->to.seq);
+        /* Each number that was given out has a record, or it is trimmed or in a void. */
+        journal_state(l->journal, &state);
+        wanted = r->to.seq < state.last ? r->to.seq : state.last;
+        wanted = wanted > r->from.seq ? wanted - r->from.seq : 0;
         buf_init(&out);
         envelope_success(&out);
         buf_printf(&out, ",\"count\":%" PRIu64 ",\"complete\":%s", l->matches,
-                   is_complete ? "true" : "false");
+                   is_ours(l) && l->scanned >= wanted ? "true" : "false");
         envelope_end(&out, r);
         call_answer(&l->call, &out, NULL);
     }
@@ -188,8 +218,7 @@ void lookup_count(struct journal *journal, struct call *call)
     r = &l->call.request;
     l->scan = (struct journal_scan){
         .after = r->from.seq, .to = r->to.seq, .visit = count_record, .done = count_done};
-    l->deadline_ns = clock_mono_ns() + LOOKUP_COUNT_MS * INT64_C(1000000);
-    if (strcmp(r->from.epoch, journal->epoch) == 0) {
+    if (is_ours(l)) {
         journal_scan(journal, &l->scan);
     } else {
         count_done(&l->scan, NHUB_OK); /* nothing of another epoch is kept */

@@ -427,9 +427,14 @@ void requests_begin_turn(struct requests *r)
     publish_turn(r->publish);
 }
 
-bool requests_is_waiting(const struct requests *r)
+bool requests_is_holding(const struct requests *r)
 {
-    return publish_is_holding(r->publish) || acks_count(r->acks) > 0;
+    return publish_is_holding(r->publish);
+}
+
+uint64_t requests_waiting(const struct requests *r)
+{
+    return acks_count(r->acks);
 }
 
 bool requests_end_turn(struct requests *r)

@@ -40,8 +40,10 @@ void requests_destroy(struct requests **r_p);
 
 /* Carries out what had to wait for room in the journal. */
 void requests_begin_turn(struct requests *r);
-/* True while publishers wait for room in the journal, or for their events to be kept. */
-bool requests_is_waiting(const struct requests *r);
+/* True while publishes wait for room in the journal. */
+bool requests_is_holding(const struct requests *r);
+/* Publishers that wait for their events to be kept. */
+uint64_t requests_waiting(const struct requests *r);
 /* Reads up to `budget` frames; returns true when there may be more. */
 bool requests_read(struct requests *r, unsigned budget);
 /* Sends batched answers and tries again for full peers; returns true while answers wait. */

@@ -3,6 +3,7 @@
  */
 #include "daemon/stats.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <inttypes.h>
@@ -130,7 +131,8 @@ static void write_rejected(const struct stats *s, struct buf *out)
     buf_add_char(out, '}');
 }
 
-static void write_requests(const struct stats *s, struct buf *out)
+static void write_requests(const struct stats *s, const struct stats_gauges *gauges,
+                           struct buf *out)
 {
     bool is_first = true;
 
@@ -150,6 +152,8 @@ static void write_requests(const struct stats *s, struct buf *out)
     member(out, "waiting", s->waiting_answers);
     member(out, "waiting_bytes", s->waiting_bytes);
     member(out, "waiting_peers", s->waiting_peers);
+    member(out, "waiting_for_disk", gauges->waiting_acks);
+    member(out, "durability_lost", s->durability_lost);
     buf_add_char(out, '}');
 }
 
@@ -167,9 +171,9 @@ static void write_subscribers(const struct stats *s, struct buf *out)
 
 static void write_ring(const struct stats_gauges *gauges, struct buf *out)
 {
-    const struct journal_state *j = &gauges->journal;
+    const struct journal_state *j = &gauges->ring;
 
-    buf_printf(out, ",\"epoch\":\"%s\",\"seq\":%" PRIu64, gauges->epoch, j->last);
+    buf_printf(out, ",\"epoch\":\"%s\",\"seq\":%" PRIu64, gauges->epoch, gauges->journal.last);
     buf_printf(out, ",\"ring\":{\"events\":%" PRIu64, j->records);
     member(out, "bytes", j->bytes);
     member(out, "oldest", j->oldest);
@@ -178,6 +182,46 @@ static void write_ring(const struct stats_gauges *gauges, struct buf *out)
     member(out, "max_bytes", j->max_bytes);
     buf_add_char(out, '}');
     member(out, "dedup_ids", gauges->dedup_ids);
+}
+
+const char *stats_journal_word(const struct stats_gauges *gauges)
+{
+    if (!gauges->disk.is_on_disk) {
+        return "off";
+    }
+    return gauges->journal.condition == JOURNAL_DEGRADED ? "degraded" : "ready";
+}
+
+static void write_journal(const struct stats_gauges *gauges, struct buf *out)
+{
+    const struct journal_state *j = &gauges->journal;
+    const struct journal_figures *f = &gauges->disk;
+    const int64_t now_us = clock_wall_us();
+    const uint64_t on_disk = f->is_on_disk ? 1 : 0;
+
+    buf_printf(out, ",\"journal\":{\"state\":\"%s\",\"why\":", stats_journal_word(gauges));
+    buf_add_json_cstr(out, j->why);
+    member(out, "oldest", j->oldest * on_disk);
+    member(out, "records", j->records * on_disk);
+    member(out, "bytes", j->bytes * on_disk);
+    member(out, "file_bytes", f->file_bytes);
+    member(out, "max_bytes", j->max_bytes * on_disk);
+    member(out, "age_s",
+           f->oldest_us > 0 && now_us > f->oldest_us ? (uint64_t)(now_us - f->oldest_us) / 1000000
+                                                     : 0);
+    member(out, "journaled", j->journaled);
+    member(out, "synced", j->synced);
+    member(out, "pending_bytes", j->pending_bytes);
+    member(out, "commits", f->commits);
+    member(out, "syncs", f->syncs);
+    member(out, "commit_p50_us", f->commit_p50_us);
+    member(out, "commit_p99_us", f->commit_p99_us);
+    member(out, "commit_max_us", f->commit_max_us);
+    member(out, "trimmed", j->trimmed * on_disk);
+    member(out, "not_stored", j->not_stored);
+    member(out, "voids", j->void_count);
+    member(out, "damaged", f->damaged);
+    buf_add_char(out, '}');
 }
 
 void stats_write(const struct stats *s, const struct stats_gauges *gauges, struct buf *out)
@@ -198,8 +242,9 @@ void stats_write(const struct stats *s, const struct stats_gauges *gauges, struc
     member(out, "nonfinite", s->nonfinite);
     member(out, "own_events", s->own_events);
     write_subscribers(s, out);
-    write_requests(s, out);
+    write_requests(s, gauges, out);
     write_ring(gauges, out);
+    write_journal(gauges, out);
     buf_add_char(out, '}');
 }
 
@@ -221,6 +266,8 @@ void stats_log(const struct stats *s, const struct stats_gauges *gauges)
         log_str("last_message", last_message), log_uint("subscriptions", stats_subscriptions(s)),
         log_uint("answers_sent", s->answers_sent), log_uint("answers_dropped", s->answers_dropped),
         log_str("epoch", gauges->epoch), log_uint("seq", gauges->journal.last),
-        log_uint("ring_events", gauges->journal.records),
-        log_uint("ring_bytes", gauges->journal.bytes));
+        log_uint("ring_events", gauges->ring.records), log_uint("ring_bytes", gauges->ring.bytes),
+        log_str("journal", stats_journal_word(gauges)),
+        log_uint("journal_events", gauges->disk.is_on_disk ? gauges->journal.records : 0),
+        log_uint("not_stored", gauges->journal.not_stored));
 }

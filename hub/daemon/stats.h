@@ -69,6 +69,9 @@ struct stats {
 /* Figures that others keep. */
 struct stats_gauges {
     struct journal_state journal;
+    struct journal_state ring; /* the part in memory */
+    struct journal_figures disk;
+    uint64_t waiting_acks; /* publishers that wait for the disk */
     const char *epoch;
     uint64_t dedup_ids;
 };
@@ -87,6 +90,8 @@ uint64_t stats_subscriptions(const struct stats *s);
 void stats_write_basic(const struct stats *s, struct buf *out);
 /* The whole object. */
 void stats_write(const struct stats *s, const struct stats_gauges *gauges, struct buf *out);
+/* "ready", "degraded" or "off". */
+const char *stats_journal_word(const struct stats_gauges *gauges);
 /* One info line. */
 void stats_log(const struct stats *s, const struct stats_gauges *gauges);
 

@@ -1,5 +1,6 @@
 """The hub's life: ports and settings, the ready line, signals, statistics, terminate and who may, a port that is taken."""
 import json
+import os
 import re
 import signal
 import socket
@@ -300,17 +301,9 @@ def test_json_log(start_hub):
     assert all(line["process"] == "hub" for line in lines)
 
 
-def test_journal_enabled_says_that_events_are_in_memory_only(start_hub):
-    """hub.journal.enabled is accepted and answered with one line of log."""
-    hub = start_hub()
-    assert hub.stderr.count("event=journal_in_memory") == 1
-    other = start_hub("--hub-journal-enabled", "false")
-    assert "journal_in_memory" not in other.stderr
-
-
-def test_each_start_is_a_new_epoch(start_hub):
-    """Numbers begin again with 1 in another epoch."""
-    hub = start_hub()
+def test_each_start_without_a_journal_is_a_new_epoch(start_hub):
+    """Numbers begin again with 1 in another epoch, and nothing is written anywhere."""
+    hub = start_hub("--hub-journal-enabled", "false")
     epochs = set()
     for _ in range(3):
         with Dealer(hub) as dealer:
@@ -318,6 +311,7 @@ def test_each_start_is_a_new_epoch(start_hub):
         epochs.add(hub.epoch)
         hub.restart()
     assert len(epochs) == 3
+    assert not os.path.exists(hub.journal_folder)
 
 
 def test_supervisor_is_told(start_hub, tmp_path):
@@ -339,7 +333,7 @@ def test_supervisor_is_told(start_hub, tmp_path):
 
 def test_memory_of_the_ring_is_bounded(start_hub):
     """hub.history_bytes bounds what is kept, whatever the events' sizes."""
-    hub = start_hub("--hub-history-bytes", "1MiB")
+    hub = start_hub("--hub-history-bytes", "1MiB", "--hub-journal-enabled", "false")
     with Dealer(hub) as dealer:
         for n in range(200):
             dealer.publish(*[event("t", "x" * (n * 37 % 3000)) for _ in range(50)])

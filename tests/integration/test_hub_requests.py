@@ -133,7 +133,7 @@ def test_publish_one_event(hub, dealer):
         answer = dealer.publish(event("a", {"n": 1}), request_id=7)
         got = sub.recv()
     assert answer == {"success": True, "first_seq": got["seq"], "last_seq": got["seq"], "count": 1, "epoch": hub.epoch,
-                      "durability": "memory", "correlation_id": got["correlation_id"], "request_id": 7}
+                      "durability": "synced", "correlation_id": got["correlation_id"], "request_id": 7}
 
 
 def test_publish_keeps_a_given_correlation_id(dealer):
@@ -201,20 +201,26 @@ def test_batches_over_the_limits(dealer, frames, code):
     assert dealer.publish(event())["first_seq"] == 1
 
 
-@pytest.mark.parametrize("fields,code", [({"durability": "journaled"}, "durability_unavailable"),
-                                         ({"durability": "synced"}, "durability_unavailable"),
-                                         ({"durability": "golden"}, "bad_value"), ({"durability": 5}, "wrong_type"),
+@pytest.mark.parametrize("fields,code", [({"durability": "golden"}, "bad_value"), ({"durability": 5}, "wrong_type"),
                                          ({"atomic": "yes"}, "wrong_type"), ({"acks": "some"}, "bad_value")], ids=str)
 def test_publish_refuses_what_it_cannot_do(dealer, fields, code):
-    """More durability than the ring gives is an error before anything is numbered; so are bad fields."""
+    """Bad fields are an error before anything is numbered."""
     answer = dealer.publish(event(), request_id=1, **fields)
     assert answer["success"] is False and answer["code"] == code and answer["request_id"] == 1
     assert dealer.request({"action": "position"})["seq"] == 0
 
 
-def test_durability_memory_is_given(dealer):
-    """The ring gives memory."""
-    assert dealer.publish(event(), durability="memory")["durability"] == "memory"
+def test_a_hub_without_a_journal_gives_memory_and_no_more(start_hub):
+    """More durability than the ring gives is an error before anything is numbered."""
+    with Dealer(start_hub("--hub-journal-enabled", "false")) as dealer:
+        for durability in ("journaled", "synced"):
+            answer = dealer.publish(event(), request_id=1, durability=durability)
+            assert answer["success"] is False and answer["code"] == "durability_unavailable"
+        position = dealer.request({"action": "position"})
+        assert (position["seq"], position["durability"], position["durability_max"]) == (0, "memory", "memory")
+        assert position["journal"] == {"state": "off", "why": ""}
+        assert dealer.publish(event())["durability"] == "memory"
+        assert dealer.publish(event(), durability="memory")["durability"] == "memory"
 
 
 def test_ignored_fields_are_named(dealer):
@@ -338,8 +344,8 @@ def test_position(hub, dealer):
     """All fields, and the number before and after an event."""
     answer = dealer.request({"action": "position"})
     assert {k: v for k, v in answer.items() if k != "timestamp"} == {
-        "success": True, "protocol": 1, "epoch": hub.epoch, "seq": 0, "oldest": 1, "voids": [], "durability": "memory",
-        "stats_event": "StatsEvent", "max_event_bytes": 4 << 20, "dedup": True, "dedup_window_s": 300}
+        "success": True, "protocol": 1, "epoch": hub.epoch, "seq": 0, "oldest": 1, "voids": [], "durability": "synced",
+        "durability_max": "synced", "journal": {"state": "ready", "why": ""}, "stats_event": "StatsEvent", "max_event_bytes": 4 << 20, "dedup": True, "dedup_window_s": 300}
     assert abs(answer["timestamp"] - time.time()) < 5
     fill(dealer, 3)
     answer = dealer.request({"action": "position"})
@@ -410,7 +416,7 @@ def test_history_filters_by_patterns(dealer):
 
 def test_history_gap_by_retention(start_hub):
     """What the ring does not keep any more is told exactly."""
-    hub = start_hub("--hub-history-events", "100")
+    hub = start_hub("--hub-history-events", "100", "--hub-journal-enabled", "false")
     with Dealer(hub) as dealer:
         fill(dealer, 250)
         answer, events = page(dealer, since=f"{hub.epoch}-20")
@@ -426,17 +432,19 @@ def test_history_gap_by_retention(start_hub):
         assert answer["result"] == "gap" and answer["gap"]["reason"] == "retention"
 
 
-def test_history_of_another_epoch(hub, dealer):
-    """A restart is a new epoch: a gap, and the page begins at the oldest record."""
-    fill(dealer, 3)
-    old = f"{hub.epoch}-2"
-    hub.restart()
-    assert hub.epoch != old.split("-")[0]
-    fill(dealer, 2)
-    answer, events = page(dealer, since=old)
-    assert answer["result"] == "gap"
-    assert answer["gap"] == {"from": old, "to": f"{hub.epoch}-0", "reason": "epoch_changed"}
-    assert [e["seq"] for e in events] == [1, 2]
+def test_history_of_another_epoch(start_hub):
+    """Without a journal a restart is a new epoch: a gap, and the page begins at the oldest record."""
+    hub = start_hub("--hub-journal-enabled", "false")
+    with Dealer(hub) as dealer:
+        fill(dealer, 3)
+        old = f"{hub.epoch}-2"
+        hub.restart()
+        assert hub.epoch != old.split("-")[0]
+        fill(dealer, 2)
+        answer, events = page(dealer, since=old)
+        assert answer["result"] == "gap"
+        assert answer["gap"] == {"from": old, "to": f"{hub.epoch}-0", "reason": "epoch_changed"}
+        assert [e["seq"] for e in events] == [1, 2]
 
 
 def test_history_of_a_number_never_given_out(hub, dealer):
@@ -509,7 +517,7 @@ def test_count_by_prefixes(hub, dealer):
 
 def test_count_tells_when_a_part_is_not_kept(start_hub):
     """complete is false when the range begins before the oldest record."""
-    hub = start_hub("--hub-history-events", "10")
+    hub = start_hub("--hub-history-events", "10", "--hub-journal-enabled", "false")
     with Dealer(hub) as dealer:
         fill(dealer, 30)
 

@@ -181,6 +181,11 @@ class Daemon:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
             return int(re.search(r"^VmRSS:\s+(\d+)", status.read(), re.M).group(1))
 
+    def anon_kib(self):
+        """Resident memory without mapped files, in KiB: pages of a journal on disk come and go as the kernel likes."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"^RssAnon:\s+(\d+)", status.read(), re.M).group(1))
+
     def open_files(self):
         """How many descriptors the process has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -231,6 +236,8 @@ class Daemon:
 class Hub(Daemon):
     """notifyhub-hub. After start(): `collector`, `publisher`, `requests` (ports), `epoch`.
 
+    Its journal is on, as by default, in a folder of its own that outlives restarts: `journal_folder`. A test of what a
+    hub does in memory alone says "--hub-journal-enabled", "false"; one that wants another folder says --hub-journal-path.
     With any_port=True it is started with port 0 and finds its own ports; otherwise on three reserved ones.
     """
 
@@ -243,10 +250,11 @@ class Hub(Daemon):
         self._reserved = [] if any_port else [ReservedPort() for _ in range(3)]
         self.collector, self.publisher, self.requests = [p.number for p in self._reserved] or (0, 0, 0)
         self.epoch = None
+        self.journal_folder = os.path.join(self.folder, "data")
 
     def command(self):
         ports = ["--hub-collector-port", str(self.collector), "--hub-publisher-port", str(self.publisher),
-                 "--hub-requests-port", str(self.requests), "--hub-journal-path", os.path.join(self.folder, "data")]
+                 "--hub-requests-port", str(self.requests), "--hub-journal-path", self.journal_folder]
         return [*WRAPPER, program(self.program_name), *ports, *self.args]
 
     def on_ready(self, match):

@@ -32,6 +32,7 @@ static const char *const documented_keys[] = {
     "hub.journal.max_age",
     "hub.journal.max_bytes",
     "hub.journal.max_pending_bytes",
+    "hub.journal.hold_max_bytes",
     "hub.history_events",
     "hub.history_bytes",
     "hub.max_event_bytes",
@@ -228,6 +229,7 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(s.hub.journal.max_age_s, 7 * 86400);
     assert_int_equal(s.hub.journal.max_bytes, 1 << 30);
     assert_int_equal(s.hub.journal.max_pending_bytes, 64 << 20);
+    assert_int_equal(s.hub.journal.hold_max_bytes, 1 << 30);
     assert_int_equal(s.hub.history_events, 65536);
     assert_int_equal(s.hub.history_bytes, 64 << 20);
     assert_int_equal(s.hub.max_event_bytes, 4 << 20);
@@ -269,10 +271,10 @@ static void defaults_are_those_of_the_documentation(void **state)
 static void the_sample_file_has_every_key_with_its_default(void **state)
 {
     static const char *const other_values[] = {
-        "1",      "2",    "3",    "::1",    "false",  "x", "off", "1",     "1",    "1MiB", "1MiB",
-        "1",      "4KiB", "1KiB", "1",      "1",      "1", "x",   "x",     "any",  ":1",   "::1",
-        "*",      "x",    "1KiB", "1KiB",   "1",      "1", "1",   "4KiB",  "4KiB", "1MiB", "4KiB",
-        "latest", "1",    "10",   "synced", "synced", "1", "1",   "debug", "json", "true",
+        "1",    "2",      "3",    "::1",  "false",  "x",      "off", "1", "1",     "1MiB", "1MiB",
+        "1",    "1",      "4KiB", "1KiB", "1",      "1",      "1",   "x", "x",     "any",  ":1",
+        "::1",  "*",      "x",    "1KiB", "1KiB",   "1",      "1",   "1", "4KiB",  "4KiB", "1MiB",
+        "4KiB", "latest", "1",    "10",   "synced", "synced", "1",   "1", "debug", "json", "true",
     };
     struct settings expected = {0};
     struct settings loaded = {0};

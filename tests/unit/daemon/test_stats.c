@@ -10,7 +10,15 @@
 #include "daemon/stats.h"
 
 static const struct stats_gauges gauges = {
-    .journal = {.why = "", .oldest = 4, .last = 9, .records = 6, .bytes = 600},
+    .journal = {.why = "",
+                .oldest = 2,
+                .last = 9,
+                .records = 8,
+                .bytes = 800,
+                .journaled = 7,
+                .not_stored = 1},
+    .ring = {.why = "", .oldest = 4, .last = 9, .records = 6, .bytes = 600},
+    .disk = {.is_on_disk = true, .file_bytes = 4096, .commits = 5, .commit_p50_us = 77},
     .epoch = "abcdefgh",
     .dedup_ids = 3,
 };
@@ -52,8 +60,8 @@ static void the_object_has_every_figure_with_its_type(void **state)
         "rejected_total",  "ignored_fields",   "nonfinite",      "own_events",      "seq",
         "dedup_ids",
     };
-    static const char *const objects[] = {"rejected", "subscriptions", "requests", "answers",
-                                          "ring"};
+    static const char *const objects[] = {"rejected", "subscriptions", "requests",
+                                          "answers",  "ring",          "journal"};
     static const char *const floats[] = {"last_message_time", "start_time", "events_per_s",
                                          "bytes_per_s"};
     struct stats s;
@@ -80,6 +88,10 @@ static void the_object_has_every_figure_with_its_type(void **state)
     assert_int_equal(figure(&s, NULL, "dedup_ids"), 3);
     assert_int_equal(figure(&s, "ring", "oldest"), 4);
     assert_int_equal(figure(&s, "ring", "events"), 6);
+    assert_int_equal(figure(&s, "journal", "records"), 8);
+    assert_int_equal(figure(&s, "journal", "journaled"), 7);
+    assert_int_equal(figure(&s, "journal", "not_stored"), 1);
+    assert_int_equal(figure(&s, "journal", "commit_p50_us"), 77);
 }
 
 static void the_four_figures_of_info_stand_alone(void **state)

@@ -1,0 +1,140 @@
+/*
+ * disk_scan: a scan's way between the store and the ring.
+ */
+#include "base/log.h"
+#include "daemon/disk_private.h"
+#include "daemon/ring.h"
+
+#include <stdlib.h>
+
+static void finish(struct disk *d, struct disk_scan *s, nhub_err status)
+{
+    struct journal_scan *scan = s->scan;
+
+    d->scans--;
+    free(s);
+    scan->done(scan, status);
+}
+
+static void park(struct disk *d, struct disk_scan *s)
+{
+    s->next = NULL;
+    if (d->last_parked) {
+        d->last_parked->next = s;
+    } else {
+        d->parked = s;
+    }
+    d->last_parked = s;
+}
+
+/* Everything up to here is in the store, or was lost. */
+static uint64_t settled_to(const struct disk *d)
+{
+    return d->passed > d->journaled ? d->passed : d->journaled;
+}
+
+static void send_to_reader(struct disk *d, struct disk_scan *s)
+{
+    s->to = settled_to(d);
+    s->status = NHUB_OK;
+    disk_reader_post(d->reader, s);
+}
+
+/* The next step of a scan that is not over. */
+static void advance(struct disk *d, struct disk_scan *s)
+{
+    struct journal_scan *scan = s->scan;
+    const uint64_t to = scan->to < d->last_seq ? scan->to : d->last_seq;
+
+    if (s->is_stopped || scan->scanned_to >= to) {
+        finish(d, s, NHUB_OK);
+    } else if (scan->scanned_to + 1 >= ring_oldest(d->ring)) {
+        (void)ring_walk(d->ring, scan);
+        finish(d, s, NHUB_OK);
+    } else if (disk_voids_has(&d->voids, scan->scanned_to + 1, "not_stored")) {
+        finish(d, s, NHUB_OK); /* ends in front of what was lost meanwhile */
+    } else if (scan->scanned_to < settled_to(d)) {
+        send_to_reader(d, s);
+    } else if (d->done_batch + 1 < d->base.batch) {
+        park(d, s); /* handed over and not written yet */
+    } else {
+        finish(d, s, NHUB_OK);
+    }
+}
+
+/* A record whose checksum is wrong is not given to anybody: its number becomes a void. */
+static void note_damage(struct disk *d, uint64_t seq)
+{
+    d->damaged++;
+    log_error("journal_record_damaged", log_uint("seq", seq), log_str("epoch", d->base.epoch),
+              log_uint("damaged_total", d->damaged),
+              log_str("note", "'notifyhub journal verify' finds all of them"));
+    NHUB_IGNORE(disk_voids_add(&d->voids, seq, seq, "not_stored")); /* else found again */
+}
+
+void disk_scan_back(struct disk *d, struct disk_scan *s)
+{
+    if (s->status == NHUB_EPROTO && !s->must_find) {
+        note_damage(d, s->scan->scanned_to + 1);
+        s->is_stopped = true;
+        s->status = NHUB_OK;
+    }
+    if (s->status) {
+        finish(d, s, s->status);
+    } else {
+        advance(d, s);
+    }
+}
+
+void disk_scan_parked(struct disk *d)
+{
+    struct disk_scan *s = d->parked;
+
+    d->parked = NULL;
+    d->last_parked = NULL;
+    while (s) {
+        struct disk_scan *next = s->next;
+
+        advance(d, s); /* may park it again */
+        s = next;
+    }
+}
+
+/* Whether the ring knows where a time begins: then the store has nothing to say. */
+static bool ring_knows_time(const struct disk *d, int64_t time_us)
+{
+    return ring_oldest_us(d->ring) < time_us || disk_oldest(d) >= ring_oldest(d->ring);
+}
+
+void disk_scan_start(struct journal *j, struct journal_scan *scan)
+{
+    struct disk *d = disk_of(j);
+    const uint64_t oldest = disk_oldest(d);
+    bool must_find = false;
+    struct disk_scan *s;
+
+    if (scan->by_time && ring_knows_time(d, scan->time_us)) {
+        scan->after = ring_before_time(d->ring, scan->time_us);
+    } else if (scan->by_time) {
+        scan->after = 0;
+        must_find = true;
+    }
+    if (scan->after + 1 < oldest) {
+        scan->after = oldest - 1;
+    }
+    scan->scanned_to = scan->after;
+    s = calloc(1, sizeof *s);
+    if (!s) {
+        scan->done(scan, NHUB_ENOMEM);
+        return;
+    }
+    s->post.kind = POST_SCAN;
+    s->scan = scan;
+    s->must_find = must_find;
+    d->scans++;
+    if (must_find) {
+        send_to_reader(d, s);
+    } else {
+        advance(d, s);
+    }
+}
