@@ -157,8 +157,13 @@ export class NotifyHub {
 
   /** The JSON at one of the gateway's other addresses: `/stats`, `/health/ready`, … */
   async get<Value>(path: string, init?: RequestInit): Promise<Value> {
-    const text = await ask(this.#fetch, this.url + path, { cache: "no-store", ...init });
+    const text = await this.text(path, init);
     return (text ? JSON.parse(text) : undefined) as Value;
+  }
+
+  /** The same as text, for numbers that JavaScript would round. */
+  text(path: string, init?: RequestInit): Promise<string> {
+    return ask(this.#fetch, this.url + path, { cache: "no-store", ...init });
   }
 
   /** Ends everything. What waits to be published is rejected. */

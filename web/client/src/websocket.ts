@@ -2,6 +2,7 @@
  * websocket: the transport of choice: both ways on one connection.
  */
 import type { Listener, Request, Transport } from "./transport.js";
+import { HubError } from "./types.js";
 
 /** What is used of the browser's WebSocket (and of Node's, and of the package `ws`). */
 export interface Socket {
@@ -14,6 +15,7 @@ export interface Socket {
 }
 export type SocketConstructor = new (url: string, protocols?: string | string[]) => Socket;
 
+const POLICY = 1008; /* an operator, or a rule, does not want this client: it does not come back by itself */
 const closeReasons: Record<number, string> = {
   1006: "the connection broke or could not be made",
   1012: "the gateway restarts",
@@ -23,10 +25,10 @@ const closeReasons: Record<number, string> = {
 export function openWebSocket(base: string, make: SocketConstructor, listener: Listener): Transport {
   const socket = new make(`${base.replace(/^http/, "ws")}/ws`, "notifyhub.v1.json");
   let isOver = false;
-  const end = (reason: string) => {
+  const end = (reason: string, fatal?: HubError) => {
     if (!isOver) {
       isOver = true;
-      listener.end(reason);
+      listener.end(reason, fatal);
     }
   };
   socket.onmessage = (message: { data: unknown }) => {
@@ -34,8 +36,10 @@ export function openWebSocket(base: string, make: SocketConstructor, listener: L
       listener.message(String(message.data));
     }
   };
-  socket.onclose = (close: { code: number; reason: string }) =>
-    end(close.reason || closeReasons[close.code] || `closed with ${close.code}`);
+  socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
+    const why = reason || closeReasons[code] || `closed with ${code}`;
+    end(why, code === POLICY ? new HubError("closed_by_gateway", why) : undefined);
+  };
   socket.onerror = () => {}; /* a close follows, and tells more */
   return {
     kind: "websocket",

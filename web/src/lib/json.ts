@@ -74,24 +74,27 @@ export function memberText(text: string, name: string): string {
   return "";
 }
 
-export interface JsonMistake {
-  message: string;
-  line: number; /* from 1 */
-  column: number; /* from 1 */
-}
-
-/** What is wrong with the text, or null. Browsers word it differently; the place is found where one is given. */
-export function mistakeIn(text: string): JsonMistake | null {
-  try {
-    JSON.parse(text);
-    return null;
-  } catch (error) {
-    const message = (error as Error).message;
-    const place = /line (\d+) column (\d+)/.exec(message);
-    const offset = /position (\d+)/.exec(message);
-    const before = text.slice(0, offset ? Number(offset[1]) : text.length);
-    const line = place ? Number(place[1]) : before.split("\n").length;
-    const column = place ? Number(place[2]) : before.length - before.lastIndexOf("\n");
-    return { message: message.replace(/^JSON\.parse: /, "").replace(/ in JSON at position.*| \(line.*| at line.*/, ""), line, column };
+/** The texts of the elements of an array. */
+export function elementTexts(text: string): string[] {
+  const pattern = new RegExp(TOKEN);
+  const elements: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+    const token = match[0];
+    const isEnd = depth === 1 && (token === "," || token === "]");
+    if (isEnd) {
+      const element = text.slice(start, match.index).trim();
+      element && elements.push(element);
+    }
+    if (token === "{" || token === "[") {
+      depth++;
+    } else if (token === "}" || token === "]") {
+      depth--;
+    }
+    if (isEnd || (depth === 1 && token === "[" && elements.length === 0 && start === 0)) {
+      start = pattern.lastIndex;
+    }
   }
+  return elements;
 }

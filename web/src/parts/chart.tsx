@@ -15,11 +15,14 @@ export interface ChartProps {
   seconds: number;
   format(value: number | null | undefined): string;
   axis(value: number): string;
+  /** Ticks at powers of two, for bytes. */
+  binary?: boolean;
   unit?: string;
   area?: boolean;
 }
 
-const HEIGHT = 168;
+const HEIGHT = 160;
+const SHORTEST = 60;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function colour(name: string): string {
@@ -41,7 +44,9 @@ function upper(_: uPlot, __: number, max: number): [number, number] {
   return [0, max <= 0 ? 1 : max * 1.15];
 }
 
-function optionsOf({ names, axis, area }: ChartProps, width: number, over: (index: number | null) => void): uPlot.Options {
+const binarySteps = Array.from({ length: 44 }, (_, i) => 2 ** i);
+
+function optionsOf({ names, axis, area, binary }: ChartProps, width: number, over: (index: number | null) => void): uPlot.Options {
   const text = colour("--text-soft");
   const grid = { stroke: colour("--line"), width: 1 };
   const font = '11px "Inter Variable", system-ui, sans-serif';
@@ -54,8 +59,8 @@ function optionsOf({ names, axis, area }: ChartProps, width: number, over: (inde
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { y: { range: upper } },
     axes: [
-      { stroke: text, grid: { show: false }, ticks, font, space: 90, values: (_, times) => times.map((time) => clock(time).slice(0, 5)) },
-      { stroke: text, grid, ticks, font, size: 44, space: 36, values: (_, values) => values.map((value) => axis(value)) },
+      { stroke: text, grid: { show: false }, ticks, font, space: 90, size: 26, values: (_, times) => times.map((time) => clock(time).slice(0, time % 60 === 0 ? 5 : 8)) },
+      { stroke: text, grid, ticks, font, size: binary ? 60 : 44, space: 36, ...(binary ? { incrs: binarySteps } : {}), values: (_, values) => values.map((value) => axis(value)) },
     ],
     series: [
       {},
@@ -92,9 +97,11 @@ export function Chart(props: ChartProps): JSX.Element {
 
   useEffect(() => {
     const end = lines[0].at(-1) ?? Date.now() / 1000;
+    /* A page that was just opened has little to show, and shows that large. */
+    const length = Math.min(seconds, Math.max(SHORTEST, end - (lines[0][0] ?? end)));
     plot.current?.setData(lines as uPlot.AlignedData, false);
     plot.current?.batch(() => {
-      plot.current!.setScale("x", { min: end - seconds, max: end });
+      plot.current!.setScale("x", { min: end - length, max: end });
     });
   }, [lines, seconds, isDark, many]);
 

@@ -4,7 +4,7 @@
 import { signal } from "@preact/signals";
 import { History } from "../lib/history.js";
 import { sampleOf, type Stats } from "../lib/stats.js";
-import { hub } from "./gateway.js";
+import { get } from "./gateway.js";
 
 const PERIOD_MS = 1_000;
 const HIDDEN_PERIOD_MS = 5_000;
@@ -24,7 +24,7 @@ export const firstLook = new Promise<void>((done) => {
 
 async function look(): Promise<void> {
   try {
-    const found = await hub.get<Stats>("/stats", { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const found = await get<Stats>("/stats", { signal: AbortSignal.timeout(PATIENCE_MS) });
     history.add(sampleOf(found, Date.now() / 1000));
     stats.value = found;
     samples.value++;

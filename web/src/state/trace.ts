@@ -46,7 +46,7 @@ export async function startTrace(correlation: string): Promise<void> {
   let since = "earliest";
   try {
     for (let isMore = true; isMore; ) {
-      const page: HistoryPage = await hub.history({ since, limit: PAGE, signal: mine.signal });
+      const page: HistoryPage = await hub().history({ since, limit: PAGE, signal: mine.signal });
       if (abort !== mine) {
         return;
       }

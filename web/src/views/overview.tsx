@@ -118,7 +118,7 @@ function Charts(): JSX.Element {
         lines={levelLines(all, [(sample) => sample.lag, (sample) => sample.behind])} />
       <Chart {...common} title="Drops and refusals" unit="/s by reason" names={reasons.length > 0 ? reasons : ["none so far"]} format={rate}
         lines={rateLines(all, reasons.length > 0 ? reasons : ["none so far"], (sample) => sample.drops)} />
-      <Chart {...common} title={hasJournal ? "Journal" : "Kept in memory"} unit={journalUnit()} names={["size"]} format={bytes} axis={(value) => bytes(value)} area
+      <Chart {...common} title={hasJournal ? "Journal" : "Kept in memory"} unit={journalUnit()} names={["size"]} format={bytes} axis={bytes} binary area
         lines={levelLines(all, [(sample) => sample.journalBytes])} />
     </div>
   );
