@@ -93,6 +93,7 @@ static const struct option rows[] = {
     SIZE("hub.max_event_bytes", hub.max_event_bytes, "4MiB", KIB, 256 * MIB, "largest event that the hub takes"),
     TIME("hub.dedup_window_s", hub.dedup_window_s, "300", 0, 7 * UINT64_C(86400), "s", "an id that comes again within this time is the same event; 0 = off"),
     COUNT("hub.dedup_ids", hub.dedup_ids, "100000", 0, UINT64_C(100000000), "ids", "ids remembered at most; 0 = off"),
+    COUNT("hub.max_groups", hub.max_groups, "256", 0, 4096, "groups", "durable consumer groups at the same time; 0 = none"),
     TIME("hub.stats_interval_s", hub.stats_interval_s, "30", 0, 86400, "s", "time between two statistics (log and event); 0 = never"),
     TEXT("hub.stats_event", hub.stats_event, "StatsEvent", 0, 255, check_stats_event, "event type of the statistics; empty = no event"),
     TEXT("hub.source_service", hub.source_service, "nh_cs", 1, 255, NULL, "source_service of the hub's own events"),

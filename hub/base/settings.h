@@ -32,6 +32,7 @@ struct settings {
         } journal;
         uint64_t history_events, history_bytes;
         uint64_t max_event_bytes, dedup_window_s, dedup_ids;
+        uint64_t max_groups;       /* consumer groups; 0 = none */
         uint64_t stats_interval_s; /* 0 = never */
         char *stats_event;         /* "" = off */
         char *source_service;

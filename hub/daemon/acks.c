@@ -93,7 +93,7 @@ void acks_answer(struct call *call, int durability, struct buf *members, struct 
     struct buf out;
 
     buf_init(&out);
-    if (is_lost) {
+    if (is_lost && call->request.action == ACTION_PUBLISH) {
         call->stats->durability_lost++;
         envelope_error(&out,
                        "the disk failed: the events are numbered and went out live, but may be "

@@ -28,6 +28,7 @@ NHUB_MUST_USE nhub_err acks_reserve(struct acks *a);
  *     {"success":true<members>,"durability":"…"<tail>,"request_id":…}
  * or, when it never will, or is_lost says that a part of it never will:
  *     {"success":false,"error":…,"code":"durability_lost"<members>,"durability":"memory"<tail>,…}
+ * (that is for publish; what else changed something is done all the same, and told as memory).
  * Takes the call's content and empties both texts. acks_reserve() must have gone before. */
 void acks_wait(struct acks *a, struct call *call, int durability, struct buf *members,
                struct buf *tail, bool is_lost);

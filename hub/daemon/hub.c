@@ -64,6 +64,10 @@ static void gauges(void *context, struct stats_gauges *out)
     out->waiting_acks = h->requests ? requests_waiting(h->requests) : 0;
     out->epoch = h->journal->epoch;
     out->dedup_ids = intake_dedup_ids(h->intake);
+    out->groups = (struct stats_groups){0};
+    if (h->requests) {
+        requests_groups(h->requests, &out->groups);
+    }
 }
 
 static nhub_err create_journal(struct hub *h, struct buf *error)
@@ -344,12 +348,18 @@ static bool read_events(struct hub *h, unsigned budget)
 static void read_sockets(struct hub *h, int *out_timeout_ms)
 {
     bool has_more = publisher_read(h->publisher, TURN_BUDGET);
+    int wait_ms;
 
     requests_begin_turn(h->requests);
     has_more = requests_read(h->requests, TURN_BUDGET) || has_more;
     has_more = read_events(h, TURN_BUDGET) || has_more;
+    has_more = requests_work(h->requests) || has_more;
     journal_commit(h->journal);
     *out_timeout_ms = requests_end_turn(h->requests) ? RETRY_MS : INT32_MAX;
+    wait_ms = requests_wait_ms(h->requests, clock_mono_ms());
+    if (wait_ms < *out_timeout_ms) {
+        *out_timeout_ms = wait_ms;
+    }
     if (has_more) {
         *out_timeout_ms = 0;
     }
@@ -443,6 +453,8 @@ nhub_err hub_run(struct hub *h)
         return err;
     }
     drain(h);
+    NHUB_IGNORE(requests_work(h->requests)); /* what groups have to write down */
+    journal_commit(h->journal);
     journal_stop(h->journal); /* what waits is answered while it goes on */
     NHUB_IGNORE(requests_end_turn(h->requests));
     gauges(h, &now);

@@ -19,6 +19,8 @@ struct intake {
     char epoch[EPOCH_LEN + 1]; /* of the numbers that ids have */
     struct log_limit refused_limit;
     struct log_limit unnumbered_limit;
+    intake_numbered_fn *numbered; /* NULL = nobody listens */
+    void *context;
 };
 
 /* Ids of before, newest first. */
@@ -217,6 +219,9 @@ static nhub_err number_event(struct intake *in, const struct event *e, size_t te
     journal_close_slot(journal, *out_line_len, fill.now_us);
     *out_seq = slot.position.seq;
     publisher_send(in->parts.publisher, e->type, e->type_len, slot.line, *out_line_len);
+    if (in->numbered) {
+        in->numbered(in->context, e->type, e->type_len, slot.position.seq);
+    }
     return NHUB_OK;
 }
 
@@ -302,7 +307,13 @@ void intake_push(struct intake *in, const char *text, size_t len, const char *pe
     }
 }
 
-void intake_own_event(struct intake *in, const char *type, const char *data, size_t len)
+void intake_set_listener(struct intake *in, intake_numbered_fn *numbered, void *context)
+{
+    in->numbered = numbered;
+    in->context = context;
+}
+
+nhub_err intake_publish_own(struct intake *in, const char *type, const char *data, size_t len)
 {
     struct buf text;
     struct event event;
@@ -321,19 +332,26 @@ void intake_own_event(struct intake *in, const char *type, const char *data, siz
     buf_add(&text, data, len);
     buf_add_char(&text, '}');
     if (!text.failed) {
-        err = event_parse(text.data, text.len, EVENT_DOOR_ZEROMQ, NULL, NULL, NULL, &event, &error);
+        err = event_parse_own(text.data, text.len, &event, &error);
     }
     if (!err) {
         uuid_v4(correlation);
         err = number_event(in, &event, text.len, correlation, NULL, &seq, &line_len);
     }
-    if (err) {
-        log_error("own_event_failed", log_str("type", type),
-                  log_str("error", err == NHUB_EPROTO ? error.detail : nhub_strerror(err)));
-    } else {
+    if (!err) {
         in->parts.stats->own_events++;
     }
     buf_fini(&text);
+    return err;
+}
+
+void intake_own_event(struct intake *in, const char *type, const char *data, size_t len)
+{
+    const nhub_err err = intake_publish_own(in, type, data, len);
+
+    if (err) {
+        log_error("own_event_failed", log_str("type", type), log_str("error", nhub_strerror(err)));
+    }
 }
 
 uint64_t intake_dedup_ids(const struct intake *in)

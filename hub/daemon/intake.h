@@ -51,9 +51,14 @@ struct intake_event {
     char correlation[UUID_TEXT_LEN]; /* given by the hub, unless the event has one of its own */
 };
 
+/* Told of every event right after it was numbered. */
+typedef void intake_numbered_fn(void *context, const char *type, size_t type_len, uint64_t seq);
+
 /* Errors: NHUB_ENOMEM. The parts must outlive it. */
 NHUB_MUST_USE nhub_err intake_create(struct intake **out, const struct intake_parts *parts);
 void intake_destroy(struct intake **in_p);
+/* One listener; NULL = none. */
+void intake_set_listener(struct intake *in, intake_numbered_fn *numbered, void *context);
 
 /* Checks one event and adds its id, if it has one. pending: events that passed since the last one
  * was numbered and will be numbered before this one. Counts nothing yet. unknown: see json_scan.h.
@@ -71,7 +76,11 @@ void intake_count_refused(struct intake *in, const struct intake_event *e, const
 
 /* All of it for an event that came by PUSH: nobody waits for an answer. */
 void intake_push(struct intake *in, const char *text, size_t len, const char *peer);
-/* Publishes an event of the hub itself with these data (JSON text). */
+/* Publishes an event of the hub itself with these data (JSON text). Errors: NHUB_EPROTO the data
+ * are no JSON, or nested too deeply; NHUB_ETOOBIG; NHUB_ENOMEM; NHUB_EUNAVAIL. */
+NHUB_MUST_USE nhub_err intake_publish_own(struct intake *in, const char *type, const char *data,
+                                          size_t len);
+/* The same, where a failure can only be logged. */
 void intake_own_event(struct intake *in, const char *type, const char *data, size_t len);
 uint64_t intake_dedup_ids(const struct intake *in);
 

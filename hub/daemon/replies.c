@@ -73,6 +73,9 @@ nhub_err reply_frames_create(struct reply_frames **out, size_t cap)
     }
     f->count = 0;
     f->bytes = 0;
+    f->was_sent = false;
+    f->gone = NULL;
+    f->context = NULL;
     *out = f;
     return NHUB_OK;
 }
@@ -85,8 +88,11 @@ void reply_frames_destroy(struct reply_frames **frames_p)
         for (size_t i = 0; i < f->count; i++) {
             zframe_close(&f->frames[i]);
         }
-        free(f);
         *frames_p = NULL;
+        if (f->gone) {
+            f->gone(f->context, f->was_sent);
+        }
+        free(f);
     }
 }
 
@@ -252,6 +258,9 @@ static nhub_err try_send(struct replies *r, const void *identity, size_t identit
         note_drop(r, nhub_strerror(err));
     } else {
         r->stats->answers_sent++;
+        if (frames) {
+            frames->was_sent = true;
+        }
     }
     return err == NHUB_EAGAIN ? NHUB_ESYS : err;
 }

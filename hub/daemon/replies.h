@@ -33,10 +33,16 @@ struct replies_limits {
 struct reply_frames {
     size_t count;
     size_t bytes;
+    bool was_sent; /* ZeroMQ has them */
+    /* Called, if it is not NULL, when they are destroyed: was_sent tells whether the answer went
+     * out. It must not send anything. */
+    void (*gone)(void *context, bool was_sent);
+    void *context;
     struct zframe frames[];
 };
 NHUB_MUST_USE nhub_err reply_frames_create(struct reply_frames **out, size_t cap);
-void reply_frames_destroy(struct reply_frames **frames_p); /* closes the `count` frames */
+/* Closes the `count` frames. */
+void reply_frames_destroy(struct reply_frames **frames_p);
 
 /* How frames reach a peer: the ROUTER socket, or a test's own. Sends one frame without waiting;
  * errors as zsock_send_bytes() and zsock_send(). */

@@ -12,6 +12,7 @@
 #include "daemon/acks.h"
 #include "daemon/call.h"
 #include "daemon/envelope.h"
+#include "daemon/groups.h"
 #include "daemon/history.h"
 #include "daemon/lookup.h"
 #include "daemon/publish.h"
@@ -45,6 +46,7 @@ struct requests {
     struct acks *acks;
     struct publish *publish;
     struct history *history;
+    struct groups *groups;
     struct reading reading;
     struct log_limit noise_limit;
     struct log_limit bad_limit;
@@ -84,6 +86,17 @@ static void kept(void *context, int durability, uint64_t seq, uint64_t batch, nh
 
     (void)seq;
     acks_kept(r->acks, durability, batch, status);
+    groups_kept(r->groups, batch, status);
+}
+
+static nhub_err create_groups(struct requests *r)
+{
+    const struct groups_parts parts = {.settings = r->parts.settings,
+                                       .journal = r->parts.journal,
+                                       .intake = r->parts.intake,
+                                       .acks = r->acks};
+
+    return groups_create(&r->groups, &parts);
 }
 
 static nhub_err create_parts(struct requests *r)
@@ -103,6 +116,9 @@ static nhub_err create_parts(struct requests *r)
     }
     if (!err) {
         err = history_create(&r->history, r->parts.journal, r->parts.settings);
+    }
+    if (!err) {
+        err = create_groups(r);
     }
     if (!err) {
         journal_set_listener(r->parts.journal, kept, r);
@@ -154,6 +170,9 @@ void requests_close(struct requests *r)
     }
     journal_set_listener(r->parts.journal, NULL, NULL);
     publish_destroy(&r->publish);
+    if (r->groups) {
+        groups_close(r->groups);
+    }
     acks_destroy(&r->acks);
     order_destroy(&r->order);
     replies_destroy(&r->replies);
@@ -167,6 +186,7 @@ void requests_destroy(struct requests **r_p)
     if (r) {
         requests_close(r);
         history_destroy(&r->history);
+        groups_destroy(&r->groups);
         free(r);
         *r_p = NULL;
     }
@@ -265,6 +285,9 @@ static void run_action(struct requests *r, struct reading *reading)
     case ACTION_HEALTH:
     case ACTION_INFO:
     case ACTION_STATS:
+    case ACTION_UNKNOWN:
+        answer_figures(r, call);
+        break;
     case ACTION_GROUP_CREATE:
     case ACTION_GROUP_DELETE:
     case ACTION_GROUPS:
@@ -273,8 +296,7 @@ static void run_action(struct requests *r, struct reading *reading)
     case ACTION_ACK:
     case ACTION_NACK:
     case ACTION_EXTEND:
-    case ACTION_UNKNOWN:
-        answer_figures(r, call);
+        groups_run(r->groups, call);
         break;
     }
 }
@@ -437,6 +459,21 @@ uint64_t requests_waiting(const struct requests *r)
     return acks_count(r->acks);
 }
 
+bool requests_work(struct requests *r)
+{
+    return groups_work(r->groups);
+}
+
+void requests_groups(const struct requests *r, struct stats_groups *out)
+{
+    groups_figures(r->groups, out);
+}
+
+int requests_wait_ms(const struct requests *r, int64_t now_ms)
+{
+    return groups_wait_ms(r->groups, now_ms);
+}
+
 bool requests_end_turn(struct requests *r)
 {
     replies_end_turn(r->replies);
@@ -446,6 +483,7 @@ bool requests_end_turn(struct requests *r)
 void requests_set_stopping(struct requests *r)
 {
     r->is_stopping = true;
+    groups_set_stopping(r->groups);
 }
 
 bool requests_wants_stop(const struct requests *r)

@@ -46,6 +46,13 @@ bool requests_is_holding(const struct requests *r);
 uint64_t requests_waiting(const struct requests *r);
 /* Reads up to `budget` frames; returns true when there may be more. */
 bool requests_read(struct requests *r, unsigned budget);
+/* What groups have to do now, and what is to be written down; before the turn's commit. Returns
+ * true when there is more to do. */
+bool requests_work(struct requests *r);
+/* Milliseconds until requests_work() has something to do if nothing happens. */
+int requests_wait_ms(const struct requests *r, int64_t now_ms);
+/* Figures of consumer groups. */
+void requests_groups(const struct requests *r, struct stats_groups *out);
 /* Sends batched answers and tries again for full peers; returns true while answers wait. */
 bool requests_end_turn(struct requests *r);
 /* From now on `publish` is refused with shutting_down. */

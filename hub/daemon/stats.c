@@ -224,6 +224,20 @@ static void write_journal(const struct stats_gauges *gauges, struct buf *out)
     buf_add_char(out, '}');
 }
 
+static void write_groups(const struct stats_groups *g, struct buf *out)
+{
+    buf_printf(out, ",\"groups\":{\"count\":%" PRIu64, g->count);
+    member(out, "lag_max", g->lag_max);
+    member(out, "pending", g->pending);
+    member(out, "delayed", g->delayed);
+    member(out, "waiting", g->waiting);
+    member(out, "acked", g->acked);
+    member(out, "redelivered", g->redelivered);
+    member(out, "dead_letters", g->dead_letters);
+    member(out, "lost", g->lost);
+    buf_add_char(out, '}');
+}
+
 void stats_write(const struct stats *s, const struct stats_gauges *gauges, struct buf *out)
 {
     double events_per_s;
@@ -244,6 +258,7 @@ void stats_write(const struct stats *s, const struct stats_gauges *gauges, struc
     write_subscribers(s, out);
     write_requests(s, gauges, out);
     write_ring(gauges, out);
+    write_groups(&gauges->groups, out);
     write_journal(gauges, out);
     buf_add_char(out, '}');
 }

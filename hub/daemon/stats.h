@@ -66,6 +66,12 @@ struct stats {
     unsigned sample_next;
 };
 
+/* Consumer groups: since the start, but for those of now. */
+struct stats_groups {
+    uint64_t count, lag_max, pending, delayed, waiting; /* now */
+    uint64_t acked, redelivered, dead_letters, lost;
+};
+
 /* Figures that others keep. */
 struct stats_gauges {
     struct journal_state journal;
@@ -74,6 +80,7 @@ struct stats_gauges {
     uint64_t waiting_acks; /* publishers that wait for the disk */
     const char *epoch;
     uint64_t dedup_ids;
+    struct stats_groups groups;
 };
 
 void stats_init(struct stats *s, int64_t now_us, int64_t now_ms);

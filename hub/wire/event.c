@@ -270,6 +270,16 @@ nhub_err event_parse(const char *text, size_t len, enum event_door door, const c
     return NHUB_OK;
 }
 
+nhub_err event_parse_own(const char *text, size_t len, struct event *out, struct event_error *error)
+{
+    *error = (struct event_error){.reason = EVENT_OK};
+    if (scan(text, len, EVENT_DOOR_ZEROMQ, NULL, NULL, out, error) != NHUB_OK ||
+        check_fields(out, EVENT_DOOR_ZEROMQ, error) != NHUB_OK) {
+        return NHUB_EPROTO;
+    }
+    return NHUB_OK;
+}
+
 nhub_err event_parse_numbered(const char *line, size_t len, struct event *out,
                               struct position *position)
 {

@@ -77,6 +77,10 @@ struct event_error {
 NHUB_MUST_USE nhub_err event_parse(const char *text, size_t len, enum event_door door,
                                    const char *stats_event, json_unknown_fn *unknown, void *context,
                                    struct event *out, struct event_error *error);
+/* Parses an event that the hub makes itself: reserved types are allowed. Errors: NHUB_EPROTO with
+ * *error. */
+NHUB_MUST_USE nhub_err event_parse_own(const char *text, size_t len, struct event *out,
+                                       struct event_error *error);
 /* Parses a line as event_render() writes it with a position: like EVENT_DOOR_ZEROMQ, reserved types
  * included; seq and epoch are required and read into *position (may be NULL). Errors: NHUB_EPROTO.
  */

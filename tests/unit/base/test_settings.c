@@ -38,6 +38,7 @@ static const char *const documented_keys[] = {
     "hub.max_event_bytes",
     "hub.dedup_window_s",
     "hub.dedup_ids",
+    "hub.max_groups",
     "hub.stats_interval_s",
     "hub.stats_event",
     "hub.source_service",
@@ -235,6 +236,7 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(s.hub.max_event_bytes, 4 << 20);
     assert_int_equal(s.hub.dedup_window_s, 300);
     assert_int_equal(s.hub.dedup_ids, 100000);
+    assert_int_equal(s.hub.max_groups, 256);
     assert_int_equal(s.hub.stats_interval_s, 30);
     assert_string_equal(s.hub.stats_event, "StatsEvent");
     assert_string_equal(s.hub.source_service, "nh_cs");
@@ -271,10 +273,11 @@ static void defaults_are_those_of_the_documentation(void **state)
 static void the_sample_file_has_every_key_with_its_default(void **state)
 {
     static const char *const other_values[] = {
-        "1",    "2",      "3",    "::1",  "false",  "x",      "off", "1", "1",     "1MiB", "1MiB",
-        "1",    "1",      "4KiB", "1KiB", "1",      "1",      "1",   "x", "x",     "any",  ":1",
-        "::1",  "*",      "x",    "1KiB", "1KiB",   "1",      "1",   "1", "4KiB",  "4KiB", "1MiB",
-        "4KiB", "latest", "1",    "10",   "synced", "synced", "1",   "1", "debug", "json", "true",
+        "1",    "2",    "3",      "::1",    "false", "x",    "off",   "1",    "1",
+        "1MiB", "1MiB", "1",      "1",      "4KiB",  "1KiB", "1",     "1",    "1",
+        "1",    "x",    "x",      "any",    ":1",    "::1",  "*",     "x",    "1KiB",
+        "1KiB", "1",    "1",      "1",      "4KiB",  "4KiB", "1MiB",  "4KiB", "latest",
+        "1",    "10",   "synced", "synced", "1",     "1",    "debug", "json", "true",
     };
     struct settings expected = {0};
     struct settings loaded = {0};

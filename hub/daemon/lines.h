@@ -1,0 +1,34 @@
+/*
+ * lines: lines of events gathered in one block of memory, which go out as frames over that block:
+ * each line is copied once, however many frames there are.
+ *
+ * The block lives until ZeroMQ has given its last frame back; what all blocks of one counter hold
+ * until then can be bounded by whoever owns the counter.
+ *
+ * Threads: one gathers and sends; frames are given back by ZeroMQ's thread.
+ */
+#ifndef NHUB_DAEMON_LINES_H
+#define NHUB_DAEMON_LINES_H
+
+#include "base/buf.h"
+#include "daemon/replies.h"
+
+#include <stdatomic.h>
+
+struct lines {
+    struct buf bytes;
+    struct buf ends; /* size_t each: where a line ends */
+    size_t count;
+};
+
+void lines_init(struct lines *l);
+void lines_fini(struct lines *l);
+/* A failed allocation shows in lines_failed(). */
+void lines_add(struct lines *l, const char *line, size_t len);
+bool lines_failed(const struct lines *l);
+/* The lines as frames (NULL when there are none); l is empty afterwards. *in_flight counts the
+ * bytes of blocks until they are freed, and must live as long. Errors: NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err lines_take_frames(struct lines *l, _Atomic uint64_t *in_flight,
+                                         struct reply_frames **out);
+
+#endif
