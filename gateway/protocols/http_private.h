@@ -1,6 +1,6 @@
 /*
- * http_private: what the two files of libmicrohttpd's room share: http_server.c (the daemons) and
- * http_exchange.c (their requests).
+ * http_private: what the files of libmicrohttpd's room share: http_server.c (the daemons),
+ * http_loop.c (their threads) and http_exchange.c (their requests).
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_PRIVATE_H
 #define GATEWAY_PROTOCOLS_HTTP_PRIVATE_H
@@ -17,6 +17,7 @@
 struct http_side {
     struct http_server *server;
     struct MHD_Daemon *daemon;
+    struct http_loop *loop;
     struct http_conns conns; /* the daemon's thread only */
     int probe_fd;            /* the waker's end */
     int probed_fd;           /* the daemon's end, which it owns */

@@ -1,9 +1,10 @@
 /*
  * http_server: the three daemons of libmicrohttpd, from start to stop.
  *
- * They are fed through a queue by http_server_take(). Each has one connection of our own, a socket
- * pair over which the waker sends a request each second: that its handler runs is the proof that
- * the loop turns, and it is the clock for the time limits of the other connections.
+ * Each is driven by a thread of ours (http_loop) and fed through its queue by http_server_take().
+ * Each has one connection of our own, a socket pair over which the waker sends a request each
+ * second: that its handler runs is the proof that the loop turns, and it is the clock for the time
+ * limits of the other connections.
  */
 #include "gateway/protocols/http_server.h"
 
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/http_loop.h"
 #include "gateway/protocols/http_private.h"
 #include "gateway/protocols/http_static.h"
 #include "gateway/protocols/http_waker.h"
@@ -31,6 +33,13 @@ static const size_t pools[HTTP_SIDES] = {
     [HTTP_SIDE_REQUESTS] = 8192,
     [HTTP_SIDE_STREAMS] = 4096,
     [HTTP_SIDE_WIDE] = 65536,
+};
+
+/* Of the threads. */
+static const char *const names[HTTP_SIDES] = {
+    [HTTP_SIDE_REQUESTS] = "http-requests",
+    [HTTP_SIDE_STREAMS] = "http-streams",
+    [HTTP_SIDE_WIDE] = "http-wide",
 };
 
 static void nap(void)
@@ -102,11 +111,12 @@ static nhub_err start_probe(struct http_side *side)
     return NHUB_OK;
 }
 
-static nhub_err start_side(struct http_side *side, size_t pool)
+static nhub_err start_side(struct http_side *side, size_t pool, const char *name)
 {
-    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET |
+    const unsigned flags = MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET |
                            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     const unsigned limit = (unsigned)side->server->max_connections + 8;
+    nhub_err err;
 
     atomic_store(&side->heartbeat_ms, clock_mono_ms());
     /* clang-format off */
@@ -121,7 +131,8 @@ static nhub_err start_side(struct http_side *side, size_t pool)
                                     MHD_OPTION_STRICT_FOR_CLIENT, 1,
                                     MHD_OPTION_END);
     /* clang-format on */
-    return side->daemon ? start_probe(side) : NHUB_ESYS;
+    err = side->daemon ? start_probe(side) : NHUB_ESYS;
+    return err ? err : http_loop_create(&side->loop, side, name);
 }
 
 nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
@@ -149,7 +160,7 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
     }
     err = http_static_create(&server->files, gateway->settings->gateway.web_root);
     for (int i = 0; i < HTTP_SIDES && err == NHUB_OK; i++) {
-        err = start_side(&server->sides[i], pools[i]);
+        err = start_side(&server->sides[i], pools[i], names[i]);
     }
     if (err == NHUB_OK) {
         err = http_waker_create(&server->waker, &waker);
@@ -195,8 +206,8 @@ void http_server_take(struct http_server *server, int fd, const struct sockaddr 
         turn_away(server, fd);
         return;
     }
-    if (MHD_add_connection(side->daemon, fd, peer, peer_len) != MHD_YES) {
-        atomic_fetch_sub(&server->connections, 1); /* it has closed the descriptor */
+    if (http_loop_take(side->loop, fd, peer, peer_len) != NHUB_OK) {
+        atomic_fetch_sub(&server->connections, 1);
         counter_sub(&server->gateway->counters.connections_open, 1);
     }
 }
@@ -228,6 +239,7 @@ void http_server_destroy(struct http_server **server_p)
     }
     http_waker_destroy(&server->waker);
     for (int i = 0; i < HTTP_SIDES; i++) {
+        http_loop_destroy(&server->sides[i].loop);
         if (server->sides[i].daemon) {
             MHD_stop_daemon(server->sides[i].daemon);
         }

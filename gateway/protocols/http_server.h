@@ -1,9 +1,9 @@
 /*
- * http_server: libmicrohttpd's room: three daemons, each with epoll and its own thread,
+ * http_server: libmicrohttpd's room: three daemons, each with epoll and a thread,
  * that take connections from the front door. Routes live in http_routes.*; this module
  * knows HTTP, not events.
  *
- * Threads: libmicrohttpd's. http_server_take() from the front door.
+ * Threads: one for each daemon (http_loop). http_server_take() from the front door.
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_SERVER_H
 #define GATEWAY_PROTOCOLS_HTTP_SERVER_H

@@ -209,7 +209,7 @@ static inline void say(int fd, const char *text)
 struct reply {
     int status;
     char head[4096];
-    char body[65536];
+    char body[262144];
     size_t body_len;
 };
 
