@@ -5,6 +5,7 @@ import time
 from support.daemons import Gateway, Hub, program
 from support.waiting import seconds, wait_until
 
+from .disk import Disk
 from .groups import VISIBILITY_MS, GroupWorker
 from .lines import parse_position
 from .links import Links
@@ -18,7 +19,8 @@ from .workers import Worker
 EVERYTHING = ["*", "StatsEvent", "hub.*"]
 MARKED = ["soak.mark"]
 
-HUB_FLAGS = ["--hub-stats-interval-s", "5", "--hub-history-events", "60000", "--hub-dedup-ids", "100000"]
+HUB_FLAGS = ["--hub-stats-interval-s", "5", "--hub-history-events", "60000", "--hub-dedup-ids", "100000",
+             "--hub-journal-max-bytes", "64MiB"]
 GATEWAY_FLAGS = ["--gateway-cache-events", "30000", "--gateway-session-max-bytes", "1MiB",
                  "--gateway-send-buffer-bytes", "64KiB", "--gateway-drain-s", "1"]
 
@@ -94,7 +96,9 @@ class Arena:
     def __init__(self, folder, run, rate, hub_flags=(), gateway_flags=()):
         self.folder, self.run = folder, run
         os.makedirs(folder, exist_ok=True)
+        self.disk = Disk(os.path.join(folder, "hub", "data"), os.path.join(folder, "disk"))
         self.hub = Hub(os.path.join(folder, "hub"), [*HUB_FLAGS, *hub_flags])
+        self.hub.env = self.disk.environment(False)
         self.hub.start()
         self.has_journal = durability_max(self.hub.requests) != "memory"
         ports = (self.hub.collector, self.hub.publisher, self.hub.requests)
@@ -107,7 +111,7 @@ class Arena:
         self.asker = Asker(self.hub.requests)
         self.epochs = [self.hub.epoch]
         self.disasters, self.touched, self.problems = [], set(), []
-        self.frozen = set()
+        self.frozen, self.keeps_log = set(), False
         self.make_workers(rate)
 
     def make_workers(self, rate):
@@ -122,8 +126,7 @@ class Arena:
                            for doors in (("push", "router"), ("http", "ws", "command"))]
         self.group_worker = None
         start = f"{self.hub.epoch}-{self.position()[1]}"
-        if self.has_journal:
-            self.make_groups(start)
+        if self.has_journal and self.make_groups(start):
             self.group_worker = Worker(GroupWorker, GROUPS, MEMBERS, native, parse_position(start))
         self.natives = Worker(NativeWorker, native_specs(self.folder, start), native)
         self.gateway.wait_connected()
@@ -133,8 +136,11 @@ class Arena:
         for name, (patterns, ordered) in GROUPS.items():
             found = self.asker.ask({"action": "group_create", "group": name, "event_type": patterns, "since": start,
                                     "visibility_ms": VISIBILITY_MS, "max_attempts": 0, "ordered": ordered})
+            if found and found[0].get("error", "").startswith("Unknown action"):
+                return False
             if found is None or not found[0]["success"]:
                 raise RuntimeError(f"no group can be made: {found}")
+        return True
 
     def groups_behind(self, mark):
         """What groups still have to do up to this position (epoch, seq): texts, empty when nothing."""
@@ -159,7 +165,22 @@ class Arena:
 
     def abilities(self):
         """The faults of the schedule that can be done here."""
-        return {name for name, row in TABLE.items() if hasattr(self, f"act_{row[3]}")}
+        names = {name for name, row in TABLE.items() if hasattr(self, f"act_{row[3]}")}
+        if not self.has_journal or not self.disk.can_be_full():
+            names.discard("disk_full")
+        if not self.has_journal or not self.disk.has_library:
+            names -= {"power_cut", "clock_step"}
+        return names
+
+    def prepare(self, faults):
+        """Before a round with these faults: a power cut needs a hub whose writes are noted."""
+        wants_log = any(fault.name == "power_cut" for fault in faults)
+        if wants_log != self.disk.is_logging and self.has_journal and self.disk.has_library:
+            self.hub.stop(60)
+            self.disaster("stop")
+            self.keeps_log = wants_log
+            self.act_start_hub(0)
+            self.touched.add("hub")
 
     # --- hands ---
 
@@ -180,6 +201,8 @@ class Arena:
         self.touched.add("hub")
 
     def act_start_hub(self, _):
+        self.disk.free()  # a hub does not start without any room; the operator makes some
+        self.hub.env = self.disk.environment(self.keeps_log)
         self.hub.start(30)
         self.asker.close()
         if self.hub.epoch not in self.epochs:
@@ -192,6 +215,25 @@ class Arena:
     def act_thaw_hub(self, _):
         self.hub.resume()
         self.frozen.discard(self.hub)
+
+    def act_fill_disk(self, _):
+        self.disk.fill()
+        self.disaster("full")
+
+    def act_free_disk(self, _):
+        self.disk.free()
+
+    def act_cut_power(self, dice):
+        self.hub.kill()
+        self.disaster("power")
+        self.touched.add("hub")
+        self.disk.cut_power(int(dice * 1e9))
+
+    def act_step_clock(self, dice):
+        self.disk.step_clock((dice - 0.5) * 240)
+
+    def act_straight_clock(self, _):
+        self.disk.straight_clock()
 
     def act_kill_gateway(self, _):
         self.gateway.kill()
@@ -241,6 +283,8 @@ class Arena:
         """Everything runs again and nothing is in the way."""
         for name in ("hub", "native", "client"):
             self.links.open(name)
+        self.disk.free()
+        self.disk.straight_clock()
         for daemon in list(self.frozen):
             daemon.resume()
         self.frozen.clear()
@@ -271,6 +315,7 @@ class Arena:
             except AssertionError as error:
                 problems.append(str(error))
         self.links.end()
+        self.disk.close()
         return problems
 
     def every_worker(self):

@@ -20,8 +20,10 @@ from .transcript import ACKED, RANKS, REFUSED, SENT, UNKNOWN, Publishing
 # Codes that say: this was surely not numbered.
 SURELY_NOT = {"hub_unavailable", "durability_unavailable", "overloaded", "draining", "shutting_down", "unavailable",
               "too_many_connections", "journal_unavailable"}
-# Codes that say: nobody knows, or it was numbered and may be lost.
-NOT_KNOWN = {"outcome_unknown", "durability_lost"}
+# Codes that say: nobody knows.
+NOT_KNOWN = {"outcome_unknown"}
+# It was numbered and went out live, but the disk did not take it. To publish it again with its id changes nothing.
+NOT_KEPT = "durability_lost"
 ANSWER_S = 12.0  # the gateway answers after 5 s at the latest when it runs
 SETTLE_S = 40.0  # how long a paused publisher tries to find out what became of an event
 
@@ -93,15 +95,16 @@ class Publisher(threading.Thread):
             self.log.notes.append(f"asked for {self.durability}, answered {answer}")
 
     def refused(self, numbers, code, text):
+        """Notes a refusal; True when another attempt with the same ids makes sense."""
         self.log.count(code)
         if code in SURELY_NOT:
             for n in numbers:
                 self.log.set(n, REFUSED)
-            return True
+            return any(self.log.outcomes[n].kind != REFUSED for n in numbers)  # one of an earlier attempt is open
         self.unknown(numbers)
-        if code not in NOT_KNOWN:
+        if code not in NOT_KNOWN and code != NOT_KEPT:
             self.log.notes.append(f"an odd refusal: {code}: {text}")
-        return False
+        return code != NOT_KEPT
 
     def unknown(self, numbers):
         for n in numbers:
@@ -149,10 +152,9 @@ class Http(Publisher):
         if status == 202:
             self.acked(numbers, answer)
             return True
-        if not self.refused(numbers, answer.get("code", str(status)), answer):
-            return False
+        is_open = self.refused(numbers, answer.get("code", str(status)), answer)
         time.sleep(0.05)
-        return all(self.log.outcomes[n].kind == REFUSED for n in numbers) or not self.log.has_id
+        return not is_open
 
     def post(self, path, kind, body):
         try:
@@ -244,8 +246,7 @@ class Windowed(Publisher):
         if code is None:
             self.acked(numbers, answer)
             return
-        is_sure = self.refused(numbers, code, text)
-        if self.log.has_id and (not is_sure or any(self.log.outcomes[n].kind != REFUSED for n in numbers)):
+        if self.refused(numbers, code, text) and self.log.has_id:
             self.again.append(numbers)
         time.sleep(0.05)
 
@@ -456,7 +457,7 @@ class Command(Publisher):
                 self.log.set(n, ACKED, where and (where[0], where[1] + i), rank, time.monotonic())
             return True
         self.unknown(numbers)
-        return False
+        return NOT_KEPT in done.stderr
 
 
 DOORS = {"http": Http, "ws": WebSocket, "router": Router, "push": Push, "command": Command}

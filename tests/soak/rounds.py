@@ -33,6 +33,7 @@ class Runner:
         arena.disasters, arena.touched = [], set()
         self.say(f"round {number}: {options['length']:.0f} s, faults: "
                  + ("; ".join(str(f).strip() for f in faults) or "none"))
+        arena.prepare(faults)
         begin = time.monotonic()
         for worker in arena.publishers:
             worker.ask("start")
