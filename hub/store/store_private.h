@@ -29,6 +29,7 @@ struct store {
     MDB_txn *txn;           /* between begin and commit; the rest belongs to it */
     bool txn_failed;        /* can only be aborted */
     bool totals_changed;    /* are to be written */
+    bool txn_trims;         /* may use what is kept free for it */
     uint64_t txn_new_pages; /* that it takes at most */
     struct store_meta txn_meta;
     struct store_totals txn_totals;
@@ -65,6 +66,9 @@ NHUB_MUST_USE int store_meta_put(const struct store *s, MDB_txn *txn, const char
 NHUB_MUST_USE int store_put_sealed(MDB_txn *txn, MDB_dbi table, enum store_mark mark,
                                    const void *key, size_t key_len, const void *value, size_t len,
                                    unsigned flags);
+
+/* Pages that the tables use as the transaction sees them, with LMDB's two of its own. */
+uint64_t store_pages_in_use(const struct store *s, MDB_txn *txn);
 
 /* Makes events.mdb long enough for `pages` pages. Errors: NHUB_ESYS, NHUB_EFULL. */
 NHUB_MUST_USE nhub_err store_grow(struct store *s, uint64_t pages);

@@ -440,8 +440,7 @@ static int64_t arrival_of(struct walk *w, uint64_t seq)
     return record.arrival_us;
 }
 
-/* Pages that the tables use, with LMDB's two of its own. */
-static uint64_t pages_in_use(const struct store *s, MDB_txn *txn)
+uint64_t store_pages_in_use(const struct store *s, MDB_txn *txn)
 {
     /* The first two are LMDB's list of free pages and its list of tables. */
     const MDB_dbi tables[] = {0, 1, s->meta_table, s->events, s->ids, s->voids, s->notes};
@@ -500,7 +499,7 @@ void store_figures(struct store *s, struct store_figures *out)
         f.oldest_us = arrival_of(&w, f.oldest);
         f.newest_us = arrival_of(&w, f.newest);
     }
-    f.used_bytes = pages_in_use(s, w.txn) * s->page_bytes;
+    f.used_bytes = store_pages_in_use(s, w.txn) * s->page_bytes;
     file_figures(s, &f);
     walk_end(&w);
     *out = f;

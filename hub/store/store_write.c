@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #define GROW_STEP   (UINT64_C(4) << 20)
-#define SPARE_PAGES 256 /* branches, the list of free pages, the table meta */
-#define RANDOM_PUT  16  /* pages that one put at any place may take: two for each level */
+#define SPARE_PAGES 256  /* branches, the list of free pages, the table meta */
+#define TRIM_PAGES  2048 /* kept free for trimming */
+#define RANDOM_PUT  16   /* pages that one put at any place may take: two for each level */
 
 static nhub_err put_result(struct store *s, int code)
 {
@@ -64,6 +65,7 @@ nhub_err store_begin(struct store *s)
     }
     s->txn_failed = false;
     s->totals_changed = false;
+    s->txn_trims = false;
     s->txn_new_pages = SPARE_PAGES;
     s->txn_meta = s->meta;
     s->txn_totals = s->totals;
@@ -346,6 +348,7 @@ nhub_err store_trim(struct store *s, int64_t before_us, uint64_t max_bytes, uint
         return put_result(s, code);
     }
     if (t.count > 0) {
+        s->txn_trims = true;
         s->txn_totals.trimmed_us = t.last_us;
         s->totals_changed = true;
     }
@@ -418,6 +421,12 @@ static nhub_err prepare_commit(struct store *s)
     }
     if (code) {
         return store_status(s, code);
+    }
+    /* Deleting takes pages before it gives some back. A map that events could fill to the last page
+     * could never be trimmed again. */
+    if (!s->txn_trims && store_pages_in_use(s, s->txn) + s->txn_new_pages + TRIM_PAGES >
+                             info.me_mapsize / s->page_bytes) {
+        return NHUB_EFULL;
     }
     return store_grow(s, info.me_last_pgno + 1 + s->txn_new_pages);
 }

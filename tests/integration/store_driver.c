@@ -1,13 +1,18 @@
 /*
  * store_driver: does to a store what its arguments say, and tells what it has done.
  *
- *     store_driver FOLDER [commit|interval|read] WORD...
+ *     store_driver FOLDER commit|interval|read[:MIB] WORD...
+ *
+ * MIB is max_bytes of the store, 64 without it.
+ * A FOLDER of "-" reads folders from stdin, one a line, and does the same to each; then a line
+ * "folder FOLDER" comes before what is said of it.
  *
  *     reserve N     N further numbers may be given out; synced
  *     batch N SIZE  N events with SIZE bytes of padding, one commit
  *     id            the next batches have ids
  *     sync          everything is synced
- *     trim BYTES    the oldest events go until so many bytes are left, one commit
+ *     trim BYTES    the oldest events, at most 1024, go until so many bytes are left, one commit
+ *     trimall BYTES the same again and again until nothing is left to do
  *     void N        the next N numbers are a void
  *     note KEY TEXT
  *     epoch NAME    a new epoch begins, with nothing reserved
@@ -15,13 +20,17 @@
  *     clean         marks the stop as clean
  *     reopen
  *     dump          prints all events of all epochs
- *     fill          batches of 100 events until there is no room
+ *     list          the same, only "number EPOCH-SEQ" of each
+ *     verify        looks at everything; "verified N" with the number of problems
+ *     make FILE TEXT, remove FILE   for control files of the faults library
+ *     fill N SIZE   such batches until there is no room
  *
  * Each line on stdout is a fact when it is printed: "committed N", "synced N", "reserved N" … name
  * the largest number that is covered. A word that fails prints "failed WORD: why" and the rest goes
  * on; the exit status is then 1. Lines are written at once, so that they survive a kill.
  */
 #include "store/store.h"
+#include "store/store_verify.h"
 
 #include "base/clock.h"
 
@@ -30,6 +39,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TRIM_RECORDS 1024
 
 struct driver {
     struct store *store;
@@ -150,21 +161,24 @@ static void new_epoch(struct driver *d, const char *name)
     }
 }
 
-static void trim(struct driver *d, uint64_t bytes)
+/* True when there was something to trim. */
+static bool trim(struct driver *d, uint64_t bytes)
 {
     size_t count = 0;
     int64_t us = 0;
     nhub_err err = store_begin(d->store);
 
     if (err == NHUB_OK) {
-        err = store_trim(d->store, INT64_MIN, bytes, 0, SIZE_MAX, &count, &us);
+        err = store_trim(d->store, INT64_MIN, bytes, 0, TRIM_RECORDS, &count, &us);
     }
     if (err == NHUB_OK) {
         err = store_commit(d->store);
     }
-    if (check(d, "trim", err)) {
-        say("trimmed", count);
+    if (!check(d, "trim", err)) {
+        return false;
     }
+    say("trimmed", count);
+    return count > 0;
 }
 
 static void put_void(struct driver *d, uint64_t count)
@@ -276,6 +290,51 @@ static void dump(struct driver *d)
     (void)fflush(stdout);
 }
 
+static bool print_number(void *context, const struct store_record *record)
+{
+    struct driver *d = context;
+    char name[EPOCH_LEN + 1] = "?";
+
+    NHUB_IGNORE(store_epoch_name(d->store, record->epoch_no, name)); /* "?" is said then */
+    (void)printf("number %s-%" PRIu64 "\n", name, record->seq);
+    return true;
+}
+
+static void list(struct driver *d)
+{
+    uint16_t epoch_no = 0;
+    uint64_t seq = 0;
+    bool more = false;
+
+    NHUB_IGNORE(
+        check(d, "list", store_read_all(d->store, &epoch_no, &seq, 0, print_number, d, &more)));
+}
+
+static void print_problem(void *context, const char *text)
+{
+    (void)context;
+    (void)printf("problem %s\n", text);
+}
+
+static void verify(struct driver *d)
+{
+    struct store_verify v = {.problem = print_problem};
+
+    if (check(d, "verify", store_verify(d->store, &v))) {
+        say("verified", v.problems);
+    }
+}
+
+static void make_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0) {
+        perror(path);
+        exit(2);
+    }
+}
+
 static const char *next(char ***words)
 {
     return **words ? *(*words)++ : "0";
@@ -293,7 +352,10 @@ static void run(struct driver *d, char **words)
 
             NHUB_IGNORE(!batch(d, count, strtoull(next(&words), NULL, 10))); /* said already */
         } else if (strcmp(word, "fill") == 0) {
-            while (batch(d, 100, 1000)) {
+            const uint64_t count = strtoull(next(&words), NULL, 10);
+            const size_t size = strtoull(next(&words), NULL, 10);
+
+            while (batch(d, count, size)) {
             }
         } else if (strcmp(word, "id") == 0) {
             d->has_ids = true;
@@ -302,7 +364,12 @@ static void run(struct driver *d, char **words)
                 say("synced", d->last);
             }
         } else if (strcmp(word, "trim") == 0) {
-            trim(d, strtoull(next(&words), NULL, 10));
+            NHUB_IGNORE(!trim(d, strtoull(next(&words), NULL, 10))); /* said already */
+        } else if (strcmp(word, "trimall") == 0) {
+            const uint64_t bytes = strtoull(next(&words), NULL, 10);
+
+            while (trim(d, bytes)) {
+            }
         } else if (strcmp(word, "void") == 0) {
             put_void(d, strtoull(next(&words), NULL, 10));
         } else if (strcmp(word, "note") == 0) {
@@ -319,6 +386,16 @@ static void run(struct driver *d, char **words)
             reopen(d);
         } else if (strcmp(word, "dump") == 0) {
             dump(d);
+        } else if (strcmp(word, "list") == 0) {
+            list(d);
+        } else if (strcmp(word, "make") == 0) {
+            const char *path = next(&words);
+
+            make_file(path, next(&words));
+        } else if (strcmp(word, "remove") == 0) {
+            (void)remove(next(&words));
+        } else if (strcmp(word, "verify") == 0) {
+            verify(d);
         } else {
             (void)fprintf(stderr, "unknown word %s\n", word);
             exit(2);
@@ -350,21 +427,48 @@ static bool open_driver(struct driver *d, const char *folder)
     return true;
 }
 
+/* Returns the exit status. */
+static int drive(const char *folder, const struct store_options *options, char **words)
+{
+    struct driver d = {.options = *options};
+
+    if (!open_driver(&d, folder)) {
+        return 3;
+    }
+    run(&d, words);
+    store_close(&d.store);
+    return d.has_failed ? 1 : 0;
+}
+
+static int drive_each(const struct store_options *options, char **words)
+{
+    char folder[4096];
+    int worst = 0;
+
+    while (fgets(folder, sizeof folder, stdin)) {
+        int status = 0;
+
+        folder[strcspn(folder, "\n")] = '\0';
+        (void)printf("folder %s\n", folder);
+        status = drive(folder, options, words);
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
+
 int main(int argc, char **argv)
 {
-    struct driver d = {
-        .options = {.mode = STORE_WRITE, .max_bytes = UINT64_C(64) << 20, .sync_on_commit = true}};
+    struct store_options options = {.mode = STORE_WRITE, .max_bytes = UINT64_C(64) << 20};
 
     if (argc < 3) {
         (void)fputs("usage: store_driver FOLDER commit|interval|read WORD...\n", stderr);
         return 2;
     }
-    d.options.sync_on_commit = strcmp(argv[2], "commit") == 0;
-    d.options.mode = strcmp(argv[2], "read") == 0 ? STORE_READ : STORE_WRITE;
-    if (!open_driver(&d, argv[1])) {
-        return 3;
+    options.sync_on_commit = strncmp(argv[2], "commit", 6) == 0;
+    options.mode = strncmp(argv[2], "read", 4) == 0 ? STORE_READ : STORE_WRITE;
+    if (strchr(argv[2], ':')) {
+        options.max_bytes = strtoull(strchr(argv[2], ':') + 1, NULL, 10) << 20;
     }
-    run(&d, argv + 3);
-    store_close(&d.store);
-    return d.has_failed ? 1 : 0;
+    return strcmp(argv[1], "-") == 0 ? drive_each(&options, argv + 3)
+                                     : drive(argv[1], &options, argv + 3);
 }

@@ -19,6 +19,22 @@ def driver(folder, mode, *words, env=None, check=True, limit=60):
     return done
 
 
+def drive_each(folders, mode, *words, env=None, limit=120):
+    """The same words on each of these folders in one process: a dictionary of the lists of facts."""
+    done = subprocess.run([program("store_driver"), "-", mode, *map(str, words)], capture_output=True, text=True,
+                          input="".join(f"{folder}\n" for folder in folders), env={**os.environ, **(env or {})},
+                          timeout=seconds(limit), check=False)
+    assert done.returncode in (0, 1, 3) and not SANITIZER_REPORT.search(done.stderr), (done.returncode, done.stderr)
+    found, facts = {}, None
+    for line in done.stdout.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "folder":
+            facts = found.setdefault(rest, [])
+        else:
+            facts.append((word, rest))
+    return found, done.stderr
+
+
 def events(done):
     """The events that `dump` printed."""
     return [json.loads(rest) for word, rest in done.facts if word == "event"]
