@@ -8,6 +8,7 @@
  *   durability NUMBER (of the publishes that follow)
  *   submit COUNT TYPE ID_PREFIX     poll MS     flush MS     close LINGER_MS
  *   client     health MS     info MS     request MS JSON     history SINCE PAGE PATTERN
+ *   resume
  *   subscriber SINCE WHOLE QUEUE REFILL_MS     on PATTERN     off PATTERN     prefix TEXT     many
  * COUNT run MS COUNT (polls the descriptor only)     position     stats     unsubscribe
  *
@@ -272,9 +273,9 @@ static void on_gap(void *context, const nhub_gap *gap)
 {
     (void)context;
     printf("{\"gap\":{\"from_epoch\":\"%s\",\"from\":%llu,\"to_epoch\":\"%s\",\"to\":%llu,"
-           "\"reason\":\"%s\"}}\n",
+           "\"delivered\":%llu,\"reason\":\"%s\"}}\n",
            gap->from.epoch, (unsigned long long)gap->from.seq, gap->to.epoch,
-           (unsigned long long)gap->to.seq, gap->reason);
+           (unsigned long long)gap->to.seq, (unsigned long long)gap->delivered, gap->reason);
 }
 
 static void do_subscriber(char *line)
@@ -350,6 +351,18 @@ static void do_position(void)
     printf("{\"epoch\":\"%s\",\"seq\":%llu}\n", position.epoch, (unsigned long long)position.seq);
 }
 
+static void do_resume(void)
+{
+    static const char *const words[] = {"none", "caught_up", "replayed", "gap", "unknown"};
+    nhub_resume resume;
+
+    nhub_subscriber_get_resume(d.in, &resume);
+    printf("{\"result\":\"%s\",\"running\":%s,\"from\":%llu,\"to\":%llu,\"count\":%llu}\n",
+           words[resume.result], resume.is_running ? "true" : "false",
+           (unsigned long long)resume.from.seq, (unsigned long long)resume.to.seq,
+           (unsigned long long)resume.count);
+}
+
 static void do_stats(void)
 {
     nhub_subscriber_stats s;
@@ -409,6 +422,8 @@ static bool obey(const char *name, char *line)
         do_run(line);
     } else if (strcmp(name, "position") == 0) {
         do_position();
+    } else if (strcmp(name, "resume") == 0) {
+        do_resume();
     } else if (strcmp(name, "stats") == 0) {
         do_stats();
     } else if (strcmp(name, "unsubscribe") == 0) {

@@ -94,7 +94,7 @@ def test_pub_prints_the_position(hub):
     expect(notifyhub(hub, "pub", "new_setup", '{"setup_id":"0001234"}', "--source", "cm"), DONE, f"{hub.epoch}-1\n")
     expect(notifyhub(hub, "pub", "t", "--quiet"), DONE, "")
     answer = json.loads(expect(notifyhub(hub, "pub", "t", "--json"), DONE).stdout)
-    assert (answer["seq"], answer["duplicate"], answer["durability"]) == (3, False, "memory")
+    assert (answer["seq"], answer["duplicate"], answer["durability"]) == (3, False, "synced")
     first = history(hub)[0]
     assert (first["event_type"], first["source_service"], first["data"]) == ("new_setup", "cm", {"setup_id": "0001234"})
 
@@ -223,7 +223,7 @@ def test_sub_human_form(hub):
 
 
 def test_sub_tells_a_gap_and_its_status_says_so(start_hub):
-    hub = start_hub("--hub-history-events", "5", "--hub-stats-interval-s", "0")
+    hub = start_hub("--hub-journal-enabled", "false", "--hub-history-events", "5", "--hub-stats-interval-s", "0")
     with Dealer(hub) as dealer:
         dealer.publish(*[event("t", n) for n in range(10)])
     args = ["sub", "--since", f"{hub.epoch}-1", "-n", "5"]
@@ -269,7 +269,7 @@ def test_history_pages_patterns_and_limits(hub):
 
 
 def test_history_gap(start_hub):
-    hub = start_hub("--hub-history-events", "5", "--hub-stats-interval-s", "0")
+    hub = start_hub("--hub-journal-enabled", "false", "--hub-history-events", "5", "--hub-stats-interval-s", "0")
     with Dealer(hub) as dealer:
         dealer.publish(*[event("t", n) for n in range(10)])
     expect(notifyhub(hub, "history"), DONE)

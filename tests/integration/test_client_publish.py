@@ -142,9 +142,15 @@ def test_answers_that_do_not_come_expire_one_by_one(hub, driver):
     assert driver("publish 5000 - t 1")["seq"] == 22
 
 
-def test_publishing_goes_on_after_a_restart(hub, driver):
-    driver.ok("publisher 0 0 0")
-    first = driver.ok("publish 2000 - t 1")
-    hub.restart()
-    second = driver.ok("publish 10000 - t 1")
-    assert second["epoch"] != first["epoch"] and second["seq"] == 1
+@pytest.mark.parametrize("journal", ["true", "false"])
+def test_publishing_goes_on_after_a_restart(start_hub, journal):
+    hub = start_hub("--hub-journal-enabled", journal)
+    with ClientDriver(hub) as driver:
+        driver.ok("publisher 0 0 0")
+        first = driver.ok("publish 2000 - t 1")
+        hub.restart()
+        second = driver.ok("publish 10000 - t 1")
+        if journal == "true":
+            assert (second["epoch"], second["seq"]) == (first["epoch"], 2)
+        else:
+            assert second["epoch"] != first["epoch"] and second["seq"] == 1
