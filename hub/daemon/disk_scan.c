@@ -65,6 +65,9 @@ static void advance(struct disk *d, struct disk_scan *s)
 /* A record whose checksum is wrong is not given to anybody: its number becomes a void. */
 static void note_damage(struct disk *d, uint64_t seq)
 {
+    if (disk_voids_has(&d->voids, seq, "not_stored")) {
+        return; /* known */
+    }
     d->damaged++;
     log_error("journal_record_damaged", log_uint("seq", seq), log_str("epoch", d->base.epoch),
               log_uint("damaged_total", d->damaged),
@@ -75,8 +78,7 @@ static void note_damage(struct disk *d, uint64_t seq)
 void disk_scan_back(struct disk *d, struct disk_scan *s)
 {
     if (s->status == NHUB_EPROTO && !s->must_find) {
-        note_damage(d, s->scan->scanned_to + 1);
-        s->is_stopped = true;
+        note_damage(d, ++s->scan->scanned_to);
         s->status = NHUB_OK;
     }
     if (s->status) {

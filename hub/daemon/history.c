@@ -245,16 +245,18 @@ static void answer_page(struct page *p)
     struct reply_frames *frames = NULL;
     struct journal_state state;
     struct buf out;
+    uint64_t next;
 
     journal_state(p->history->journal, &state);
     note_hole(p, &state);
+    /* Records have no holes between them; what is behind one is for the next page to tell. */
+    next = p->scanned > 0 ? p->last : p->target.after;
     buf_init(&out);
     envelope_success(&out);
     buf_printf(&out, ",\"result\":\"%s\",\"epoch\":\"%s\"", result_of(p, &state), epoch);
     envelope_position(&out, "from", epoch, p->target.after);
-    envelope_position(&out, "next", epoch, p->scan.scanned_to);
-    buf_printf(&out, ",\"more\":%s,\"count\":%zu",
-               p->scan.scanned_to < state.last ? "true" : "false", p->count);
+    envelope_position(&out, "next", epoch, next);
+    buf_printf(&out, ",\"more\":%s,\"count\":%zu", next < state.last ? "true" : "false", p->count);
     buf_printf(&out, ",\"oldest\":%" PRIu64 ",\"seq\":%" PRIu64, state.oldest, state.last);
     history_write_voids(&out, &state);
     if (p->target.gap) {
