@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* A connection on its way from the front door. */
@@ -25,6 +26,7 @@ struct http_loop {
     struct mailbox *box;
     struct letter stop; /* posted once, ends the thread */
     int daemon_fd;      /* readable when libmicrohttpd has work */
+    int wake_fd;        /* readable when a connection was resumed */
     pthread_t thread;
     bool is_running;
 };
@@ -75,12 +77,19 @@ static void *run(void *argument)
 {
     struct http_loop *loop = argument;
     struct pollfd ready[] = {{.fd = loop->daemon_fd, .events = POLLIN},
-                             {.fd = mailbox_fd(loop->box), .events = POLLIN}};
+                             {.fd = mailbox_fd(loop->box), .events = POLLIN},
+                             {.fd = loop->wake_fd, .events = POLLIN}};
+    eventfd_t wakes = 0;
 
     for (;;) {
         NHUB_IGNORE(MHD_run(loop->side->daemon) != MHD_YES); /* fails after its stop only */
-        if (poll(ready, 2, wait_ms(loop->side->daemon)) > 0 && ready[1].revents &&
-            take_arrivals(loop)) {
+        if (poll(ready, 3, wait_ms(loop->side->daemon)) <= 0) {
+            continue;
+        }
+        if (ready[2].revents) {
+            NHUB_IGNORE(eventfd_read(loop->wake_fd, &wakes) != 0);
+        }
+        if (ready[1].revents && take_arrivals(loop)) {
             return NULL;
         }
     }
@@ -96,7 +105,8 @@ nhub_err http_loop_create(struct http_loop **out, struct http_side *side, const 
         return NHUB_ENOMEM;
     }
     loop->side = side;
-    err = mailbox_create(&loop->box);
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    err = loop->wake_fd >= 0 ? mailbox_create(&loop->box) : NHUB_ESYS;
     if (err == NHUB_OK && !info) {
         err = NHUB_ESYS;
     }
@@ -127,8 +137,16 @@ void http_loop_destroy(struct http_loop **loop_p)
         NHUB_IGNORE(take_arrivals(loop)); /* closed with all others by MHD_stop_daemon() */
     }
     mailbox_destroy(&loop->box);
+    if (loop->wake_fd >= 0) {
+        close(loop->wake_fd);
+    }
     free(loop);
     *loop_p = NULL;
+}
+
+void http_loop_wake(struct http_loop *loop)
+{
+    NHUB_IGNORE(eventfd_write(loop->wake_fd, 1) != 0); /* full: it is awake */
 }
 
 nhub_err http_loop_take(struct http_loop *loop, int fd, const struct sockaddr *peer,

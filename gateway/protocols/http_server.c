@@ -50,9 +50,11 @@ static void nap(void)
 static void wake(void *context, struct letter *letter)
 {
     struct http_request *r = (struct http_request *)(void *)letter;
+    struct http_side *side = r->side; /* the request may be gone after the next line */
 
     (void)context;
     MHD_resume_connection(r->connection);
+    http_loop_wake(side->loop);
 }
 
 /* Ending a stream is, to libmicrohttpd, an error of the application: not worth a line. */

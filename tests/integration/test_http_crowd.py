@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from support.http import get
 from support.waiting import seconds
 
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -33,3 +34,11 @@ def test_a_crowd_is_served_at_once(gateway, count):
     assert time.monotonic() - began < seconds(ROUNDS / 4), "requests waited for something else to happen"
     for connection in crowd:
         connection.close()
+
+
+def test_a_request_that_waited_for_the_hub_is_answered_at_once(gateway):
+    get(gateway.port, "/stats")
+    began = time.monotonic()
+    for _ in range(ROUNDS):
+        assert get(gateway.port, "/stats").status == 200
+    assert time.monotonic() - began < seconds(ROUNDS / 4), "answers waited for something else to happen"
