@@ -11,6 +11,7 @@
 #include "gateway/event_loop.h"
 #include "gateway/fanout/fanout.h"
 #include "gateway/hub_link.h"
+#include "gateway/protocols/http_clients_page.h"
 #include "gateway/protocols/sse.h"
 #include "gateway/protocols/ws.h"
 #include "gateway/stream_history.h"
@@ -50,7 +51,7 @@ struct stream_loop {
     struct ws_server *ws;
     struct ws_env ws_env;
     struct hub_link *link;
-    struct inbox feed, adoptions, opens, pages, published, answered;
+    struct inbox feed, adoptions, opens, pages, published, answered, views;
     struct watch answers;
     struct alarm tick, pace;
     struct feed_item *fed; /* taken from the mailbox, not yet worked off */
@@ -154,6 +155,16 @@ static void take_answered(struct stream_loop *loop, struct letter *letters)
 
         letters = letters->next;
         ws_conn_answered(&loop->ws_env, letter);
+    }
+}
+
+static void take_views(struct stream_loop *loop, struct letter *letters)
+{
+    while (letters) {
+        struct clients_job *job = (struct clients_job *)(void *)letters;
+
+        letters = letters->next;
+        clients_job_run(loop->fanout, job);
     }
 }
 
@@ -300,6 +311,9 @@ static nhub_err create_inboxes(struct stream_loop *loop)
     if (err == NHUB_OK) {
         err = inbox_create(&loop->answered, loop, take_answered);
     }
+    if (err == NHUB_OK) {
+        err = inbox_create(&loop->views, loop, take_views);
+    }
     return err;
 }
 
@@ -384,6 +398,7 @@ static void watch_all(struct stream_loop *loop)
     watch_inbox(loop, &loop->pages);
     watch_inbox(loop, &loop->published);
     watch_inbox(loop, &loop->answered);
+    watch_inbox(loop, &loop->views);
     loop->answers.ready = on_answers;
     event_loop_watch(loop->events, &loop->answers, stream_history_fd(loop->history), true, false);
     loop->tick.ring = on_tick;
@@ -400,6 +415,7 @@ static void unwatch_all(struct stream_loop *loop)
     event_loop_unwatch(&loop->pages.watch);
     event_loop_unwatch(&loop->published.watch);
     event_loop_unwatch(&loop->answered.watch);
+    event_loop_unwatch(&loop->views.watch);
     event_loop_unwatch(&loop->answers);
     event_loop_silence(&loop->tick);
     event_loop_silence(&loop->pace);
@@ -427,6 +443,14 @@ static void refuse_late_letters(struct stream_loop *loop)
     letter = mailbox_take_all(loop->pages.box);
     while (letter) {
         struct history_job *job = (struct history_job *)(void *)letter;
+
+        letter = letter->next;
+        job->err = NHUB_EUNAVAIL;
+        job->done(job);
+    }
+    letter = mailbox_take_all(loop->views.box);
+    while (letter) {
+        struct clients_job *job = (struct clients_job *)(void *)letter;
 
         letter = letter->next;
         job->err = NHUB_EUNAVAIL;
@@ -513,7 +537,7 @@ void stream_loop_destroy(struct stream_loop **loop_p)
     if (loop->feed.box) {
         drop_feed(loop);
     }
-    if (loop->opens.box && loop->pages.box && loop->adoptions.box) {
+    if (loop->opens.box && loop->pages.box && loop->adoptions.box && loop->views.box) {
         refuse_late_letters(loop);
     }
     if (loop->published.box) {
@@ -528,6 +552,7 @@ void stream_loop_destroy(struct stream_loop **loop_p)
     mailbox_destroy(&loop->pages.box);
     mailbox_destroy(&loop->published.box);
     mailbox_destroy(&loop->answered.box);
+    mailbox_destroy(&loop->views.box);
     (void)sem_destroy(&loop->started);
     free(loop);
 }
@@ -558,4 +583,9 @@ void stream_loop_open_sse(struct stream_loop *loop, struct sse_open *open)
 void stream_loop_history(struct stream_loop *loop, struct history_job *job)
 {
     mailbox_post(loop->pages.box, &job->letter);
+}
+
+void stream_loop_clients(struct stream_loop *loop, struct clients_job *job)
+{
+    mailbox_post(loop->views.box, &job->letter);
 }

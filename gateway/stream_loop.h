@@ -58,4 +58,8 @@ struct history_job {
 };
 void stream_loop_history(struct stream_loop *loop, struct history_job *job);
 
+/* HTTP: lists of clients and types, the end of a session (protocols/http_clients_page.h). */
+struct clients_job;
+void stream_loop_clients(struct stream_loop *loop, struct clients_job *job);
+
 #endif

@@ -99,6 +99,7 @@ void fanout_destroy(struct fanout **f_p)
     router_destroy(&f->router);
     pattern_sets_destroy(&f->sets);
     last_values_destroy(&f->last);
+    roster_fini(&f->clients);
     cache_destroy(&f->cache);
     free(f->memo);
     free(f->scratch);
@@ -155,12 +156,13 @@ static void route(struct fanout *f, struct feed_event *e)
     }
 }
 
-static void keep(struct fanout *f, struct feed_event *e)
+static void keep(struct fanout *f, struct feed_event *e, bool is_live)
 {
     /* Without memory the cache gives up its past and the last values one type; both know it. */
     NHUB_IGNORE(cache_add(f->cache, e));
     if (!e->gap) {
-        NHUB_IGNORE(last_values_put(f->last, e));
+        NHUB_IGNORE(is_live ? last_values_put_live(f->last, e, f->now_ms)
+                            : last_values_put(f->last, e));
     }
 }
 
@@ -175,7 +177,7 @@ static void feed_gap(struct fanout *f, const struct gap *gap)
         cache_advance(f->cache, &gap->to);
         return;
     }
-    keep(f, record);
+    keep(f, record, false);
     list_foreach (pos, tmp, &f->streams) {
         stream_append(list_entry(pos, struct stream, all), record);
     }
@@ -229,11 +231,11 @@ void fanout_feed(struct fanout *f, struct feed_item **item_p)
     f->feed_moved = true;
     switch (item->kind) {
     case FEED_EVENT:
-        keep(f, item->event);
+        keep(f, item->event, true);
         route(f, item->event);
         break;
     case FEED_BACKFILL:
-        keep(f, item->event);
+        keep(f, item->event, false);
         break;
     case FEED_GAP:
         feed_gap(f, &item->gap);

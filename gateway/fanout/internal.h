@@ -22,6 +22,7 @@
 #include "gateway/fanout/last_values.h"
 #include "gateway/fanout/list.h"
 #include "gateway/fanout/pattern_set.h"
+#include "gateway/fanout/roster.h"
 #include "gateway/fanout/router.h"
 #include "gateway/fanout/session.h"
 
@@ -56,7 +57,9 @@ struct session {
     size_t charge;         /* what a blocked session costs outside of its stream */
     int64_t blocked_ms;    /* since when */
     int64_t last_write_ms;
-    uint64_t number; /* as a client */
+    uint64_t number; /* as a client, since … */
+    int64_t created_ms;
+    uint64_t delivered, dropped; /* events */
     uint8_t door, format, policy, state;
     bool is_blocked, has_gap;
 };
@@ -123,6 +126,7 @@ struct fanout {
     uint64_t blocked_bytes; /* charges of blocked sessions */
     uint64_t page_bytes;    /* pages of history, each once */
     size_t stream_count, session_count;
+    struct roster clients; /* sessions by number */
     bool link_up, feed_moved;
     bool is_live; /* the link was up once: before that the cache is still being filled */
     /* memory of which types a set wants, for scans of the cache */

@@ -54,6 +54,7 @@ static void drop_until(struct session *s, uint64_t max_bytes)
 
         session_note_gap(s, &gap, events);
         counter_bump(&counters->dropped[DROP_SLOW_OLDEST], events);
+        s->dropped += events;
         s->at++;
     }
 }

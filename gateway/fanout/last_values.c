@@ -3,12 +3,14 @@
 
 #include "base/map.h"
 #include "gateway/fanout/list.h"
+#include "gateway/fanout/roster.h"
 
 #include <stdlib.h>
 
 struct node {
     struct list link;
     struct feed_event *event;
+    struct type_figures figures;
 };
 
 struct last_values {
@@ -16,6 +18,8 @@ struct last_values {
     struct list order;
     size_t max_types, max_bytes, bytes;
     uint64_t evicted;
+    struct roster numbers; /* nodes by the order in which their types were seen */
+    uint64_t last_number;
 };
 
 nhub_err last_values_create(struct last_values **out, size_t max_types, size_t max_bytes)
@@ -44,7 +48,8 @@ static void drop(struct last_values *l, struct node *node)
 {
     (void)map_remove(l->by_type, node->event->type, node->event->type_len);
     list_remove(&node->link);
-    l->bytes -= feed_event_size(node->event);
+    roster_remove(&l->numbers, node->figures.number);
+    l->bytes -= feed_event_size(node->event) + type_figures_fini(&node->figures);
     feed_event_unref(&node->event);
     free(node);
 }
@@ -67,10 +72,11 @@ void last_values_destroy(struct last_values **l_p)
         drop(l, node);
     }
     map_destroy(&l->by_type);
+    roster_fini(&l->numbers);
     free(l);
 }
 
-static nhub_err add(struct last_values *l, struct feed_event *event)
+static nhub_err add(struct last_values *l, struct feed_event *event, struct node **out)
 {
     struct node *node = calloc(1, sizeof *node);
 
@@ -81,13 +87,21 @@ static nhub_err add(struct last_values *l, struct feed_event *event)
         free(node);
         return NHUB_ENOMEM;
     }
+    node->figures.number = ++l->last_number;
+    if (roster_add(&l->numbers, node->figures.number, node) != NHUB_OK) {
+        (void)map_remove(l->by_type, event->type, event->type_len);
+        free(node);
+        return NHUB_ENOMEM;
+    }
+    *out = node;
     node->event = feed_event_ref(event);
     list_init(&node->link);
     list_append(&l->order, &node->link);
     return NHUB_OK;
 }
 
-nhub_err last_values_put(struct last_values *l, struct feed_event *event)
+/* live_ms: when it happened, negative = long ago. */
+static nhub_err put(struct last_values *l, struct feed_event *event, int64_t live_ms)
 {
     struct node *node = map_get(l->by_type, event->type, event->type_len);
     nhub_err err = NHUB_OK;
@@ -98,17 +112,43 @@ nhub_err last_values_put(struct last_values *l, struct feed_event *event)
         node->event = feed_event_ref(event);
         list_move(&l->order, &node->link);
     } else {
-        err = add(l, event);
+        err = add(l, event, &node);
     }
     if (err != NHUB_OK) {
         return err;
     }
     l->bytes += feed_event_size(event);
+    if (live_ms >= 0) {
+        l->bytes += (size_t)type_figures_note(&node->figures, event, live_ms);
+    }
     while (map_count(l->by_type) > l->max_types || l->bytes > l->max_bytes) {
         drop(l, oldest(l));
         l->evicted++;
     }
     return NHUB_OK;
+}
+
+nhub_err last_values_put(struct last_values *l, struct feed_event *event)
+{
+    return put(l, event, -1);
+}
+
+nhub_err last_values_put_live(struct last_values *l, struct feed_event *event, int64_t now_ms)
+{
+    return put(l, event, now_ms);
+}
+
+const struct type_figures *last_values_figures(const struct last_values *l, uint64_t after,
+                                               struct feed_event **out_event)
+{
+    uint64_t number = 0;
+    const struct node *node = roster_next(&l->numbers, after, &number);
+
+    if (!node) {
+        return NULL;
+    }
+    *out_event = node->event;
+    return &node->figures;
 }
 
 struct feed_event *last_values_next(const struct last_values *l, const void **iter)

@@ -109,6 +109,7 @@ static void drop_value(struct session *s, const struct value *v, struct drops *b
     behind->from = v->drops.from.epoch[0] != '\0' ? v->drops.from : before(v->record);
     behind->events += v->drops.events + events;
     counter_bump(&s->f->counters->dropped[DROP_SLOW_LATEST], events);
+    s->dropped += events;
 }
 
 /* A newer one of its type takes the value's place in the map, and stands at the end of the list. */

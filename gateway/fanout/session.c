@@ -27,7 +27,12 @@ nhub_err session_create(struct session **out, struct fanout *f,
     s->policy = (uint8_t)options->policy;
     s->state = STATE_IDLE;
     s->last_write_ms = f->now_ms;
+    s->created_ms = f->now_ms;
     s->number = counter_next(&f->counters->last_client);
+    if (roster_add(&f->clients, s->number, s) != NHUB_OK) {
+        free(s);
+        return NHUB_ENOMEM;
+    }
     buf_init(&s->control);
     list_append(&f->wheel[f->wheel_next++ % WHEEL_SLOTS], &s->wheel);
     f->session_count++;
@@ -82,6 +87,7 @@ void session_destroy(struct session **s_p)
         return;
     }
     leave(s);
+    roster_remove(&s->f->clients, s->number);
     s->f->session_count--;
     free(s);
 }
@@ -139,6 +145,7 @@ bool session_write(struct session *s, const void *bytes, size_t len, uint64_t ev
     s->last_write_ms = s->f->now_ms;
     counter_bump(&counters->writes_total, 1);
     counter_bump(&counters->delivered_total[s->door], events);
+    s->delivered += events;
     counter_bump(&counters->delivered_bytes_total[s->door], len);
     if (result == SINK_BLOCKED) {
         block(s);

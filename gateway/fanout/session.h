@@ -63,7 +63,9 @@ enum session_end {
     SESSION_END_STALLED, /* took nothing for a minute */
     SESSION_END_RESTART, /* the gateway drains */
     SESSION_END_STOP,
-    SESSION_END_FAILED /* out of memory */
+    SESSION_END_CLOSED,    /* by an operator */
+    SESSION_END_RECONNECT, /* the same, and it may come back at once */
+    SESSION_END_FAILED     /* out of memory */
 };
 
 struct sink_ops {
@@ -80,6 +82,9 @@ struct sink_ops {
     /* The fan-out is done with the session: close the connection; session_destroy() later, not
      * inside this call. */
     void (*end)(void *context, enum session_end why);
+    /* What the transport knows of the client, as members of a JSON object, each with a comma in
+     * front: "peer" and "groups". NULL: nothing. */
+    void (*describe)(const void *context, struct buf *json);
 };
 
 struct session_options {

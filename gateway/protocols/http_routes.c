@@ -5,6 +5,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/protocols/http_api.h"
+#include "gateway/protocols/http_clients.h"
 #include "gateway/protocols/http_groups.h"
 #include "gateway/protocols/http_health.h"
 #include "gateway/protocols/http_publish.h"
@@ -23,6 +24,9 @@ static const struct http_route routes[] = {
     {HTTP_METHOD_POST, "/events",        http_publish_admit, http_publish_run},
     {HTTP_METHOD_GET,  "/events",        NULL,               http_events_run},
     {HTTP_METHOD_GET,  "/events/stream", NULL,               http_events_run},
+    {HTTP_METHOD_GET,    "/clients",               NULL,             http_clients_run},
+    {HTTP_METHOD_DELETE, "/clients/{client}",      NULL,             http_client_delete_run},
+    {HTTP_METHOD_GET,    "/types",                 NULL,             http_types_run},
     {HTTP_METHOD_GET,    "/groups",                NULL,             http_groups_list_run},
     {HTTP_METHOD_GET,    "/groups/{group}",        NULL,             http_group_show_run},
     {HTTP_METHOD_PUT,    "/groups/{group}",        http_group_admit, http_group_put_run},

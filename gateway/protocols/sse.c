@@ -7,6 +7,7 @@
 #include "gateway/protocols/sse.h"
 
 #include "base/buf.h"
+#include "base/net.h"
 #include "base/uuid.h"
 #include "gateway/event_loop.h"
 #include "gateway/fanout/fanout.h"
@@ -300,8 +301,20 @@ static void sink_resumed(void *context, uint32_t tag, const struct session_resum
     send_text(context, &text);
 }
 
-static const struct sink_ops sse_sink = {sink_write, sink_held, sink_started, sink_resumed,
-                                         sink_end};
+/* "peer" and "groups", for those who list clients. */
+static void sink_describe(const void *context, struct buf *json)
+{
+    const struct sse_stream *st = context;
+    char peer[64];
+
+    net_peer_of(st->open->fd, peer, sizeof peer);
+    buf_add_str(json, ",\"peer\":");
+    buf_add_json_cstr(json, peer);
+    buf_add_str(json, ",\"groups\":[]");
+}
+
+static const struct sink_ops sse_sink = {sink_write,   sink_held, sink_started,
+                                         sink_resumed, sink_end,  sink_describe};
 
 static void prepare_socket(struct sse_stream *st)
 {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/net.h"
 #include "gateway/event_loop.h"
 #include "gateway/fanout/fanout.h"
 #include "gateway/fanout/list.h"
@@ -202,7 +203,17 @@ static void peer_close(void *context, int code, const char *reason)
     (void)lws_callback_on_writable(p->wsi);
 }
 
-static const struct ws_transport_ops peer_ops = {peer_write, peer_held, peer_pause, peer_close};
+static void peer_address(const void *context, char *out, size_t size)
+{
+    const struct ws_peer *p = context;
+
+    if (p->wsi) {
+        net_peer_of(lws_get_socket_fd(p->wsi), out, size);
+    }
+}
+
+static const struct ws_transport_ops peer_ops = {peer_write, peer_held, peer_address, peer_pause,
+                                                 peer_close};
 
 static int on_established(struct ws_peer *p, struct lws *wsi)
 {

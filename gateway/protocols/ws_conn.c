@@ -143,6 +143,8 @@ static void sink_end(void *context, enum session_end why)
         [SESSION_END_STALLED] = {WS_TRY_LATER, "nothing was read for a minute"},
         [SESSION_END_RESTART] = {WS_RESTART, "the gateway restarts; reconnect"},
         [SESSION_END_STOP] = {WS_GOING_AWAY, "the gateway stops"},
+        [SESSION_END_CLOSED] = {WS_POLICY, "closed by the operator"},
+        [SESSION_END_RECONNECT] = {WS_RESTART, "closed by the operator; reconnect"},
         [SESSION_END_FAILED] = {WS_INTERNAL, "out of memory"},
     };
     struct ws_conn *conn = context;
@@ -163,8 +165,33 @@ static void sink_resumed(void *context, uint32_t tag, const struct session_resum
     ws_conn_send_json(conn, &json);
 }
 
-static const struct sink_ops ws_sink = {sink_write, sink_held, sink_started, sink_resumed,
-                                        sink_end};
+/* "peer" and "groups", for those who list clients. */
+static void sink_describe(const void *context, struct buf *json)
+{
+    const struct ws_conn *conn = context;
+    struct ws_consumer_figures w;
+    const void *iter = NULL;
+    const char *comma = "";
+    char peer[64] = "-";
+
+    conn->ops->peer(conn->context, peer, sizeof peer);
+    buf_add_str(json, ",\"peer\":");
+    buf_add_json_cstr(json, peer);
+    buf_add_str(json, ",\"groups\":[");
+    while (ws_consumers_next(&conn->consumers, &iter, &w)) {
+        buf_printf(json, "%s{\"group\":", comma);
+        buf_add_json_cstr(json, w.group);
+        buf_add_str(json, ",\"member\":");
+        buf_add_json_cstr(json, w.member);
+        buf_printf(json, ",\"credit\":%u,\"held\":%zu}", (unsigned)w.credit, w.held);
+        comma = ",";
+    }
+    buf_add_str(json, "],\"fetched_bytes\":");
+    buf_add_u64(json, ws_consumers_waiting_bytes(&conn->consumers));
+}
+
+static const struct sink_ops ws_sink = {sink_write,   sink_held, sink_started,
+                                        sink_resumed, sink_end,  sink_describe};
 
 nhub_err ws_conn_create(struct ws_conn **out, struct ws_env *env, const struct stream_query *query,
                         const struct ws_transport_ops *ops, void *context)

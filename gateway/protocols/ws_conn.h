@@ -53,7 +53,8 @@ struct ws_env {
 struct ws_transport_ops {
     enum sink_result (*write)(void *context, const void *bytes, size_t len);
     size_t (*held)(const void *context);
-    void (*pause)(void *context, bool is_paused); /* read no more messages, or again */
+    void (*peer)(const void *context, char *out, size_t size); /* "1.2.3.4:5"; "-" = not known */
+    void (*pause)(void *context, bool is_paused);              /* read no more messages, or again */
     /* Sends what is buffered, then the close frame. Not inside a call to the transport. */
     void (*close)(void *context, int code, const char *reason);
 };

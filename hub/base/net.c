@@ -176,6 +176,18 @@ void net_format_peer(const struct sockaddr *addr, socklen_t len, char *out, size
     }
 }
 
+void net_peer_of(int fd, char *out, size_t size)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0) {
+        net_format_peer((const struct sockaddr *)&peer, len, out, size);
+    } else {
+        (void)snprintf(out, size, "-");
+    }
+}
+
 bool net_is_loopback(const char *host_or_ip)
 {
     char host[INET6_ADDRSTRLEN];

@@ -24,6 +24,8 @@ NHUB_MUST_USE nhub_err net_listen(const struct net_address *address, int backlog
                                   uint16_t *out_port);
 /* "1.2.3.4:5" or "[::1]:5" into out (size >= 64). */
 void net_format_peer(const struct sockaddr *addr, socklen_t len, char *out, size_t size);
+/* The same of the other end of a connected socket; "-" when it cannot be told. */
+void net_peer_of(int fd, char *out, size_t size);
 bool net_is_loopback(const char *host_or_ip); /* 127.0.0.0/8, ::1, ::ffff:127.*, localhost */
 /* Raises the soft RLIMIT_NOFILE to min(hard, wanted); returns what holds afterwards. */
 size_t net_raise_fd_limit(size_t wanted);

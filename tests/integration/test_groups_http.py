@@ -236,3 +236,23 @@ def test_many_that_wait_are_served_and_cut(fake, door):
             sock.close()
         got.append(json.loads(text.split(b"\r\n\r\n", 1)[1])["events"][0]["event"]["data"]["n"])
     assert sorted(got) == list(range(300))
+
+
+def test_fetches_that_wait_are_clients_and_can_be_ended(fake, door):
+    fake.add_group("g")
+    with connect(door) as sock:
+        sock.sendall(b"POST /groups/g/fetch?wait_ms=50000&max=7&member=w HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        wait_until(lambda: fake.waiting("g") == 1, 10, "the fetch")
+        page = get(door, "/clients").json
+        client = page["clients"][0]
+        assert page["total"] == 1 and client["door"] == "http" and client["state"] == "fetching"
+        assert client["groups"] == [{"group": "g", "member": "w", "credit": 7, "held": 0}] and client["wait_ms"] == 50000
+        assert client["peer"] == "127.0.0.1:%d" % sock.getsockname()[1]
+        assert get(door, "/clients?door=http").json["count"] == 1 and get(door, "/clients?door=ws").json["count"] == 0
+        assert get(door, f"/clients?after={client['id']}").json["clients"] == []
+        assert request(door, "DELETE", f"/clients/{client['id']}").status == 204
+        assert sock.recv(100) == b""
+    fake.push("g", {"n": 1})
+    wait_until(lambda: fake.requests("nack"), 10, "the delivery given back")
+    assert fake.requests("nack")[0]["release"] is True
+    wait_until(lambda: get(door, "/clients").json["total"] == 0, 10, "nobody waits")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support.group_hub import GroupHub
-from support.http import post
+from support.http import get, post, request
 from support.waiting import wait_until
 from support.ws import WsClient
 
@@ -263,3 +263,17 @@ def test_http_and_websocket_members_share(fake, gate):
         assert value["events"][0]["event"]["data"] == {"n": 2}
         assert post(gate.port, "/groups/g/ack", {"deliveries": ["abcdefgh-1.1", "abcdefgh-2.1"]}).json["count"] == 2
         assert json.loads(ws.texts[-1])["op"] == "delivery"
+
+
+def test_consumers_are_shown_among_the_clients(fake, gate):
+    with WsClient(gate.port) as ws:
+        consume(ws, credit=4)
+        fake.push("g", {})
+        wait_deliveries(ws, 1)
+        client = get(gate.port, "/clients").json["clients"][0]
+        assert client["groups"] == [{"group": "g", "member": "ws-" + client["id"], "credit": 4, "held": 1}]
+        assert client["state"] == "idle" and client["fetched_bytes"] == 0 and client["delivered"] == 1
+        assert request(gate.port, "DELETE", f"/clients/{client['id']}").status == 204
+        assert ws.wait_close() == 1008
+    wait_until(lambda: fake.requests("nack"), 10, "the delivery given back")
+    assert fake.requests("nack")[0]["deliveries"] == ["abcdefgh-1.1"] and "release" not in fake.requests("nack")[0]

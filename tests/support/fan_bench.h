@@ -97,8 +97,8 @@ static inline void fake_end(void *context, enum session_end why)
     fake->why = why;
 }
 
-static const struct sink_ops fake_sink = {fake_write, fake_held, fake_started, fake_resumed,
-                                          fake_end};
+static const struct sink_ops fake_sink = {fake_write,   fake_held, fake_started,
+                                          fake_resumed, fake_end,  NULL};
 
 static inline void bench_fetch(void *context, struct fetch *fetch)
 {
