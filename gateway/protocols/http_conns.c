@@ -90,9 +90,6 @@ void http_conns_sweep(struct http_conns *conns, int64_t now_ms)
     for (struct http_conn *conn = conns->first; conn; conn = conn->next) {
         struct http_request *r = conn->request;
 
-        if (conn->is_probe) {
-            continue;
-        }
         if (!r && now_ms - conn->idle_since_ms > HTTP_IDLE_MS) {
             shutdown(conn->fd, SHUT_RDWR);
         } else if (r && r->deadline_ms > 0 && now_ms > r->deadline_ms) {

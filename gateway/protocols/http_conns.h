@@ -24,7 +24,6 @@ struct http_request;
 struct http_conn {
     struct http_conn *prev, *next;
     int fd;
-    bool is_probe;                /* our own, for the heartbeat */
     struct http_request *request; /* under way, or NULL */
     int64_t idle_since_ms;        /* without a request */
     bool is_end_checked;          /* nothing arrived since the last look for the client's end */

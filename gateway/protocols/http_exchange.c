@@ -6,10 +6,10 @@
 #include "base/net.h"
 #include "base/settings.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/http_loop.h"
 #include "gateway/protocols/http_private.h"
 #include "gateway/protocols/http_routes.h"
 #include "gateway/protocols/http_upload.h"
-#include "gateway/protocols/http_waker.h"
 #include "gateway/protocols/query.h"
 
 #include <netinet/in.h>
@@ -89,7 +89,7 @@ bool http_request_suspend(struct http_request *r, enum http_wait wait,
 
 void http_request_wake(struct http_request *r)
 {
-    http_waker_post(r->side->server->waker, &r->letter);
+    http_loop_wake(r->side->loop, &r->letter);
 }
 
 /* --- The life of a request -------------------------------------------------------------------- */
@@ -220,7 +220,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     if (r->phase == HTTP_PHASE_SUSPENDED) {
         count_resumed(r); /* woken, but the client had left: there was nothing to answer */
     }
-    if (settings_log_access() && !r->conn->is_probe) {
+    if (settings_log_access()) {
         log_access(r);
     }
     r->conn->request = NULL;
@@ -242,7 +242,6 @@ void http_exchange_connection(void *cls, struct MHD_Connection *connection, void
 {
     struct http_side *side = cls;
     struct http_conn *conn = *socket_context;
-    const bool is_probe = conn && conn->is_probe;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         conn = calloc(1, sizeof *conn);
@@ -252,7 +251,6 @@ void http_exchange_connection(void *cls, struct MHD_Connection *connection, void
         }
         conn->fd =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        conn->is_probe = conn->fd == side->probed_fd;
         conn->idle_since_ms = clock_mono_ms();
         http_conns_add(&side->conns, conn);
     } else if (conn) {
@@ -262,9 +260,7 @@ void http_exchange_connection(void *cls, struct MHD_Connection *connection, void
     }
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         atomic_fetch_sub(&side->server->connections, 1);
-        if (!is_probe) {
-            counter_sub(&side->server->gateway->counters.connections_open, 1);
-        }
+        counter_sub(&side->server->gateway->counters.connections_open, 1);
     }
 }
 
@@ -367,18 +363,6 @@ static enum MHD_Result on_head(struct http_request *r, const char *method)
 {
     r->method = method_of(method);
     snprintf(r->method_text, sizeof r->method_text, "%s", method);
-    if (r->conn->is_probe) {
-        const int64_t now_ms = clock_mono_ms();
-
-        atomic_store(&r->side->heartbeat_ms, now_ms);
-        http_conns_sweep(&r->side->conns, now_ms);
-        if (r->side == &r->side->server->sides[HTTP_SIDE_REQUESTS]) {
-            http_rates_tick(&r->side->server->rates, &r->gateway->counters, now_ms);
-        }
-        http_answer_empty(r, 204);
-        r->phase = HTTP_PHASE_DISCARD;
-        return MHD_YES;
-    }
     counter_add(&r->gateway->counters.requests_total, 1);
     if (http_upload_is_clear(r)) {
         http_routes_begin(r);

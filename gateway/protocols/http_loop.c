@@ -3,6 +3,7 @@
  */
 #include "gateway/protocols/http_loop.h"
 
+#include "base/clock.h"
 #include "base/mailbox.h"
 #include "gateway/gateway.h"
 #include "gateway/protocols/http_private.h"
@@ -10,8 +11,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
+
+#define TICK_MS 1000
 
 /* A connection on its way from the front door. */
 struct arrival {
@@ -23,10 +25,10 @@ struct arrival {
 
 struct http_loop {
     struct http_side *side;
-    struct mailbox *box;
-    struct letter stop; /* posted once, ends the thread */
-    int daemon_fd;      /* readable when libmicrohttpd has work */
-    int wake_fd;        /* readable when a connection was resumed */
+    struct mailbox *arrivals;
+    struct mailbox *woken; /* requests whose wait is over */
+    struct letter stop;    /* among the arrivals, ends the thread */
+    int daemon_fd;         /* readable when libmicrohttpd has work */
     pthread_t thread;
     bool is_running;
 };
@@ -45,7 +47,7 @@ static void add(struct http_loop *loop, const struct arrival *arrival)
 /* True when the letter that ends the thread was among them. */
 static bool take_arrivals(struct http_loop *loop)
 {
-    struct letter *letter = mailbox_take_all(loop->box);
+    struct letter *letter = mailbox_take_all(loop->arrivals);
     bool is_stopped = false;
 
     while (letter) {
@@ -62,32 +64,63 @@ static bool take_arrivals(struct http_loop *loop)
     return is_stopped;
 }
 
-/* How long nothing will be due: connections that stay idle have a time limit. */
-static int wait_ms(struct MHD_Daemon *daemon)
+/* How long nothing will be due. */
+static int wait_ms(struct MHD_Daemon *daemon, int64_t tick_ms)
 {
     MHD_UNSIGNED_LONG_LONG due_ms;
 
-    if (MHD_get_timeout(daemon, &due_ms) != MHD_YES) {
-        return -1;
+    if (MHD_get_timeout(daemon, &due_ms) == MHD_YES && (int64_t)due_ms < tick_ms) {
+        return (int)due_ms;
     }
-    return due_ms < 60000 ? (int)due_ms : 60000;
+    return (int)tick_ms;
+}
+
+/* Resumes in the daemon's own thread: nothing is locked, and MHD_run() comes next. */
+static void resume_woken(struct http_loop *loop)
+{
+    struct letter *letter = mailbox_take_all(loop->woken);
+
+    while (letter) {
+        struct http_request *r = (struct http_request *)(void *)letter;
+
+        letter = letter->next; /* read before the request goes on */
+        MHD_resume_connection(r->connection);
+    }
+}
+
+/* Once a second: the sign of life, and what has time limits. */
+static void tick(struct http_side *side, int64_t now_ms)
+{
+    struct http_server *server = side->server;
+
+    atomic_store(&side->heartbeat_ms, now_ms);
+    http_conns_sweep(&side->conns, now_ms);
+    if (side == &server->sides[HTTP_SIDE_REQUESTS]) {
+        http_rates_tick(&server->rates, &server->gateway->counters, now_ms);
+    }
 }
 
 static void *run(void *argument)
 {
     struct http_loop *loop = argument;
     struct pollfd ready[] = {{.fd = loop->daemon_fd, .events = POLLIN},
-                             {.fd = mailbox_fd(loop->box), .events = POLLIN},
-                             {.fd = loop->wake_fd, .events = POLLIN}};
-    eventfd_t wakes = 0;
+                             {.fd = mailbox_fd(loop->arrivals), .events = POLLIN},
+                             {.fd = mailbox_fd(loop->woken), .events = POLLIN}};
+    int64_t next_tick_ms = clock_mono_ms() + TICK_MS;
 
     for (;;) {
+        const int64_t now_ms = clock_mono_ms();
+
+        if (now_ms >= next_tick_ms) {
+            tick(loop->side, now_ms);
+            next_tick_ms = now_ms + TICK_MS;
+        }
         NHUB_IGNORE(MHD_run(loop->side->daemon) != MHD_YES); /* fails after its stop only */
-        if (poll(ready, 3, wait_ms(loop->side->daemon)) <= 0) {
+        if (poll(ready, 3, wait_ms(loop->side->daemon, next_tick_ms - now_ms)) <= 0) {
             continue;
         }
         if (ready[2].revents) {
-            NHUB_IGNORE(eventfd_read(loop->wake_fd, &wakes) != 0);
+            resume_woken(loop);
         }
         if (ready[1].revents && take_arrivals(loop)) {
             return NULL;
@@ -105,10 +138,9 @@ nhub_err http_loop_create(struct http_loop **out, struct http_side *side, const 
         return NHUB_ENOMEM;
     }
     loop->side = side;
-    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    err = loop->wake_fd >= 0 ? mailbox_create(&loop->box) : NHUB_ESYS;
-    if (err == NHUB_OK && !info) {
-        err = NHUB_ESYS;
+    err = info ? mailbox_create(&loop->arrivals) : NHUB_ESYS;
+    if (err == NHUB_OK) {
+        err = mailbox_create(&loop->woken);
     }
     if (err == NHUB_OK) {
         loop->daemon_fd = info->epoll_fd;
@@ -132,21 +164,14 @@ void http_loop_destroy(struct http_loop **loop_p)
         return;
     }
     if (loop->is_running) {
-        mailbox_post(loop->box, &loop->stop);
+        mailbox_post(loop->arrivals, &loop->stop);
         pthread_join(loop->thread, NULL);
         NHUB_IGNORE(take_arrivals(loop)); /* closed with all others by MHD_stop_daemon() */
     }
-    mailbox_destroy(&loop->box);
-    if (loop->wake_fd >= 0) {
-        close(loop->wake_fd);
-    }
+    mailbox_destroy(&loop->arrivals);
+    mailbox_destroy(&loop->woken);
     free(loop);
     *loop_p = NULL;
-}
-
-void http_loop_wake(struct http_loop *loop)
-{
-    NHUB_IGNORE(eventfd_write(loop->wake_fd, 1) != 0); /* full: it is awake */
 }
 
 nhub_err http_loop_take(struct http_loop *loop, int fd, const struct sockaddr *peer,
@@ -162,6 +187,11 @@ nhub_err http_loop_take(struct http_loop *loop, int fd, const struct sockaddr *p
     arrival->fd = fd;
     arrival->peer_len = peer_len;
     memcpy(&arrival->peer, peer, peer_len);
-    mailbox_post(loop->box, &arrival->letter);
+    mailbox_post(loop->arrivals, &arrival->letter);
     return NHUB_OK;
+}
+
+void http_loop_wake(struct http_loop *loop, struct letter *letter)
+{
+    mailbox_post(loop->woken, letter);
 }

@@ -7,15 +7,15 @@
  * Driven from outside (MHD_run), that second look does not wait. (src/microhttpd/daemon.c,
  * MHD_epoll.)
  *
- * Without threads of its own libmicrohttpd has no descriptor to be woken by either, so whoever
- * resumes a connection wakes the loop.
+ * Once a second it looks after the time limits of connections (http_conns) and notes that it turns.
  *
  * Threads: its own one; http_loop_take() and http_loop_wake() may be called by any.
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_LOOP_H
 #define GATEWAY_PROTOCOLS_HTTP_LOOP_H
 
-#include <notifyhub/error.h>
+#include "base/mailbox.h"
+
 #include <sys/socket.h>
 
 struct http_loop;
@@ -29,6 +29,7 @@ void http_loop_destroy(struct http_loop **loop_p);
 /* Takes the descriptor in every case. Errors: NHUB_ENOMEM it was closed. */
 NHUB_MUST_USE nhub_err http_loop_take(struct http_loop *loop, int fd, const struct sockaddr *peer,
                                       socklen_t peer_len);
-void http_loop_wake(struct http_loop *loop); /* a connection was resumed */
+/* Resumes the request whose first member is this letter. */
+void http_loop_wake(struct http_loop *loop, struct letter *letter);
 
 #endif

@@ -19,15 +19,12 @@ struct http_side {
     struct MHD_Daemon *daemon;
     struct http_loop *loop;
     struct http_conns conns; /* the daemon's thread only */
-    int probe_fd;            /* the waker's end */
-    int probed_fd;           /* the daemon's end, which it owns */
     _Atomic int64_t heartbeat_ms;
 };
 
 struct http_server {
     struct gateway *gateway;
     struct http_side sides[HTTP_SIDES];
-    struct http_waker *waker;
     size_t max_connections;
     size_t bodies_max;
     atomic_size_t connections;

@@ -2,9 +2,6 @@
  * http_server: the three daemons of libmicrohttpd, from start to stop.
  *
  * Each is driven by a thread of ours (http_loop) and fed through its queue by http_server_take().
- * Each has one connection of our own, a socket pair over which the waker sends a request each
- * second: that its handler runs is the proof that the loop turns, and it is the clock for the time
- * limits of the other connections.
  */
 #include "gateway/protocols/http_server.h"
 
@@ -15,16 +12,13 @@
 #include "gateway/protocols/http_loop.h"
 #include "gateway/protocols/http_private.h"
 #include "gateway/protocols/http_static.h"
-#include "gateway/protocols/http_waker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_MS    1000
 #define BODIES_MAX 32u /* bodies of the largest size that may be in memory at once */
 
 /* Bytes that libmicrohttpd has for a head and its table of headers, for reading bodies and writing
@@ -47,16 +41,6 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 2 * 1000 * 1000}, NULL);
 }
 
-static void wake(void *context, struct letter *letter)
-{
-    struct http_request *r = (struct http_request *)(void *)letter;
-    struct http_side *side = r->side; /* the request may be gone after the next line */
-
-    (void)context;
-    MHD_resume_connection(r->connection);
-    http_loop_wake(side->loop);
-}
-
 /* Ending a stream is, to libmicrohttpd, an error of the application: not worth a line. */
 static void on_log(void *cls, const char *format, va_list args) NHUB_PRINTF(2, 0);
 static void on_log(void *cls, const char *format, va_list args)
@@ -74,51 +58,11 @@ static void on_log(void *cls, const char *format, va_list args)
     }
 }
 
-/* The waker's tick: a request over each probe, unless the answer to the last one is still due. */
-static void probe(void *context)
-{
-    static const char request[] = "GET / HTTP/1.1\r\nHost: probe\r\n\r\n";
-    struct http_server *server = context;
-    char answer[1024];
-
-    for (int i = 0; i < HTTP_SIDES; i++) {
-        const int fd = server->sides[i].probe_fd;
-        const bool is_due =
-            clock_mono_ms() - atomic_load(&server->sides[i].heartbeat_ms) >= TICK_MS / 2;
-
-        while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0) {
-        }
-        if (is_due) {
-            NHUB_IGNORE(send(fd, request, sizeof request - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0);
-        }
-    }
-}
-
-static nhub_err start_probe(struct http_side *side)
-{
-    const struct sockaddr_un peer = {.sun_family = AF_UNIX};
-    int pair[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
-        return NHUB_ESYS;
-    }
-    side->probe_fd = pair[0];
-    side->probed_fd = pair[1]; /* before the daemon's thread sees it */
-    atomic_fetch_add(&side->server->connections, 1);
-    if (MHD_add_connection(side->daemon, pair[1], (const struct sockaddr *)&peer, sizeof peer) !=
-        MHD_YES) {
-        atomic_fetch_sub(&side->server->connections, 1);
-        return NHUB_ESYS;
-    }
-    return NHUB_OK;
-}
-
 static nhub_err start_side(struct http_side *side, size_t pool, const char *name)
 {
     const unsigned flags = MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET |
                            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     const unsigned limit = (unsigned)side->server->max_connections + 8;
-    nhub_err err;
 
     atomic_store(&side->heartbeat_ms, clock_mono_ms());
     /* clang-format off */
@@ -133,16 +77,13 @@ static nhub_err start_side(struct http_side *side, size_t pool, const char *name
                                     MHD_OPTION_STRICT_FOR_CLIENT, 1,
                                     MHD_OPTION_END);
     /* clang-format on */
-    err = side->daemon ? start_probe(side) : NHUB_ESYS;
-    return err ? err : http_loop_create(&side->loop, side, name);
+    return side->daemon ? http_loop_create(&side->loop, side, name) : NHUB_ESYS;
 }
 
 nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
 {
     const size_t wanted = (size_t)gateway->settings->gateway.max_connections;
     struct http_server *server = calloc(1, sizeof *server);
-    const struct http_waker_options waker = {
-        .wake = wake, .tick = probe, .tick_ms = TICK_MS, .context = server};
     nhub_err err = NHUB_OK;
 
     if (!server) {
@@ -157,15 +98,10 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
     http_rates_tick(&server->rates, &gateway->counters, clock_mono_ms()); /* where growth begins */
     for (int i = 0; i < HTTP_SIDES; i++) {
         server->sides[i].server = server;
-        server->sides[i].probe_fd = -1;
-        server->sides[i].probed_fd = -1;
     }
     err = http_static_create(&server->files, gateway->settings->gateway.web_root);
     for (int i = 0; i < HTTP_SIDES && err == NHUB_OK; i++) {
         err = start_side(&server->sides[i], pools[i], names[i]);
-    }
-    if (err == NHUB_OK) {
-        err = http_waker_create(&server->waker, &waker);
     }
     if (err != NHUB_OK) {
         http_server_destroy(&server);
@@ -202,7 +138,7 @@ void http_server_take(struct http_server *server, int fd, const struct sockaddr 
 {
     struct http_side *side = &server->sides[kind];
 
-    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections + HTTP_SIDES) {
+    if (atomic_fetch_add(&server->connections, 1) >= server->max_connections) {
         atomic_fetch_sub(&server->connections, 1);
         counter_sub(&server->gateway->counters.connections_open, 1);
         turn_away(server, fd);
@@ -239,14 +175,10 @@ void http_server_destroy(struct http_server **server_p)
     while (atomic_load(&server->suspended) > 0) {
         nap(); /* MHD_stop_daemon() panics on a suspended connection */
     }
-    http_waker_destroy(&server->waker);
     for (int i = 0; i < HTTP_SIDES; i++) {
         http_loop_destroy(&server->sides[i].loop);
         if (server->sides[i].daemon) {
             MHD_stop_daemon(server->sides[i].daemon);
-        }
-        if (server->sides[i].probe_fd >= 0) {
-            close(server->sides[i].probe_fd);
         }
     }
     for (struct http_page *page = server->pages; page; page = page->next) {

@@ -100,15 +100,6 @@ static void an_idle_connection_ends_after_its_time(void **state)
     expect_silence(f, true);
 }
 
-static void the_probe_is_never_idle(void **state)
-{
-    struct fixture *f = *state;
-
-    f->conn.is_probe = true;
-    http_conns_sweep(&f->conns, NOW_MS + 10 * HTTP_IDLE_MS);
-    expect_silence(f, false);
-}
-
 static void a_slow_head_gets_408(void **state)
 {
     struct fixture *f = *state;
@@ -194,7 +185,6 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_idle_connection_ends_after_its_time),
-        TEST(the_probe_is_never_idle),
         TEST(a_slow_head_gets_408),
         TEST(a_slow_body_gets_408),
         TEST(a_refused_body_gets_its_own_answer),
