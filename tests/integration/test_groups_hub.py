@@ -10,6 +10,14 @@ from support.waiting import wait_until
 from support.zmq_clients import Dealer, Push, Sub, event
 
 
+@pytest.fixture(params=["memory", "disk"])
+def hub(request, start_hub):
+    """With "disk" next to nothing is in memory, so that what members get is read from the journal's file."""
+    if request.param == "memory":
+        return start_hub("--hub-journal-enabled", "false")
+    return start_hub("--hub-history-events", "2")
+
+
 @pytest.fixture
 def dealer(hub):
     with Dealer(hub) as d:
