@@ -40,6 +40,8 @@ static void write_counters(const struct gateway_counters *c, struct buf *out)
         {"notifyhub_events_in_total", "counter", "Events received from the hub", &c->events_in_total},
         {"notifyhub_events_seen_twice_total", "counter", "Events received from the hub a second time", &c->events_duplicate_total},
         {"notifyhub_refilled_total", "counter", "Events fetched from the hub because of a hole", &c->refilled_total},
+        {"notifyhub_events_skipped_total", "counter", "Events left for a later refill because streams were behind", &c->events_skipped_total},
+        {"notifyhub_send_buffer_bytes", "gauge", "What the kernel may hold in send buffers of streams", &c->send_buffer_bytes},
         {"notifyhub_link_losses_total", "counter", "Times the link to the hub was lost", &c->link_losses_total},
         {"notifyhub_streams", "gauge", "Shared streams", &c->streams},
         {"notifyhub_pattern_sets", "gauge", "Different sets of patterns", &c->pattern_sets},
@@ -112,6 +114,11 @@ static void write_process(const struct http_figures *f, struct buf *out)
            (double)g->start_wall_us / 1e6);
     single(out, "notifyhub_resident_memory_bytes", "gauge", "Resident memory",
            (double)f->rss_bytes);
+    single(out, "notifyhub_memory_ceiling_bytes", "gauge",
+           "What this gateway can come to need by its settings, kernel buffers included",
+           (double)g->ceiling.total);
+    single(out, "notifyhub_resident_memory_ceiling_bytes", "gauge",
+           "The same without kernel buffers", (double)g->ceiling.resident);
     single(out, "notifyhub_ready", "gauge", "1 when /health/ready says yes",
            gateway_not_ready(g, why, sizeof why) ? 0 : 1);
     single(out, "notifyhub_draining", "gauge", "1 while the gateway drains",
@@ -229,6 +236,17 @@ static void write_hub_numbers(const struct http_figures *f, struct buf *out)
         {"ring.bytes", "notifyhub_hub_history_bytes", "gauge", "Bytes of the events that the hub keeps"},
         {"ring.oldest", "notifyhub_hub_history_oldest_seq", "gauge", "Number of the oldest event kept"},
         {"ring.trimmed", "notifyhub_hub_history_trimmed_total", "counter", "Events that the hub keeps no more"},
+        {"journal.records", "notifyhub_hub_journal_events", "gauge", "Events in the hub's journal"},
+        {"journal.bytes", "notifyhub_hub_journal_bytes", "gauge", "Bytes of the events in the journal"},
+        {"journal.file_bytes", "notifyhub_hub_journal_file_bytes", "gauge", "What the journal takes on the disk"},
+        {"journal.max_bytes", "notifyhub_hub_journal_max_bytes", "gauge", "Bytes of events above which the journal trims"},
+        {"journal.age_s", "notifyhub_hub_journal_age_seconds", "gauge", "Age of the oldest event in the journal"},
+        {"journal.pending_bytes", "notifyhub_hub_journal_pending_bytes", "gauge", "Bytes that wait for the disk"},
+        {"journal.commits", "notifyhub_hub_journal_commits_total", "counter", "Transactions of the journal"},
+        {"journal.commit_p99_us", "notifyhub_hub_journal_commit_p99_microseconds", "gauge", "99 of 100 of the last commits took at most this"},
+        {"journal.trimmed", "notifyhub_hub_journal_trimmed_total", "counter", "Events that retention dropped"},
+        {"journal.not_stored", "notifyhub_hub_journal_not_stored_total", "counter", "Events that went out live and were not stored"},
+        {"journal.damaged", "notifyhub_hub_journal_damaged_total", "counter", "Damaged records met"},
         {"dedup_ids", "notifyhub_hub_dedup_ids", "gauge", "Ids remembered for de-duplication"},
         {"start_time", "notifyhub_hub_start_time_seconds", "gauge", "Start of the hub, seconds since 1970"},
         {"last_message_time", "notifyhub_hub_last_event_time_seconds", "gauge", "Last event, seconds since 1970"},
