@@ -30,13 +30,13 @@
 #define P_LEAF         0x02u
 #define P_OVERFLOW     0x04u
 #define P_META         0x08u
-#define P_DIRTY        0x10u
 #define NODE_BIG       0x01u
 #define NODE_TREE      0x02u
 #define TREE_INTEGER   0x08u /* MDB_INTEGERKEY */
 #define TREE_BYTES     48
 #define HEAD_BYTES     16
 #define NODE_BYTES     8
+#define PAGE_MAX       32768
 #define NO_PAGE        UINT64_MAX
 #define DEPTH_MAX      32 /* of LMDB's cursors */
 #define KEY_MAX        511
@@ -58,6 +58,7 @@ struct walker {
     struct store_tree trees[TREES_MAX]; /* found in the table of tables */
     size_t tree_count;
     uint64_t all_pages;
+    unsigned char units[PAGE_MAX / 2]; /* of two bytes: which of a page's are taken */
 };
 
 /* One table while it is walked. */
@@ -66,6 +67,7 @@ struct table {
     struct store_tree tree;
     bool is_list;   /* the free list */
     bool is_tables; /* the table of tables */
+    bool was_limited;
     uint64_t branch_pages, leaf_pages, overflow_pages, entries;
 };
 
@@ -125,7 +127,7 @@ const char *store_snapshot_read(const struct store_bytes *bytes, int index, uint
     out->txn = get64(p + 144);
     read_tree(p + 40, &out->free_list);
     read_tree(p + 88, &out->tables);
-    if (out->page_bytes < 4096 || out->page_bytes > 32768 ||
+    if (out->page_bytes < 4096 || out->page_bytes > PAGE_MAX ||
         (out->page_bytes & (out->page_bytes - 1)) != 0) {
         return "its page size makes no sense";
     }
@@ -236,7 +238,38 @@ static int compare(const struct table *t, const struct key *a, const struct key 
     return order ? order : (a->len < b->len ? -1 : a->len > b->len);
 }
 
-/* The head of a branch or leaf, and that all offsets point to nodes that lie in the page. */
+/* A node that lies in the page, and not on another one: LMDB moves what is behind a node that it
+ * deletes, and would make a third one out of two that overlap. NULL, or what is wrong. */
+static const char *check_node(struct walker *w, const unsigned char *bytes, size_t i, bool is_leaf)
+{
+    const size_t size = w->snapshot->page_bytes;
+    const size_t upper = get16(bytes + 14);
+    const size_t at = get16(bytes + HEAD_BYTES + 2 * i);
+    const unsigned char *node = bytes + at;
+    size_t room = 0, len = 0;
+
+    if (at % 2 != 0 || at < upper || at + NODE_BYTES > size) {
+        return "has an entry that lies outside";
+    }
+    room = size - at - NODE_BYTES;
+    if (get16(node + 6) > room) {
+        return "has a key that ends outside";
+    }
+    room -= get16(node + 6);
+    len = !is_leaf ? 0 : (get16(node + 4) & NODE_BIG) ? sizeof(uint64_t) : value_size(node);
+    if (len > room) {
+        return "has a value that ends outside";
+    }
+    for (size_t unit = at / 2; unit < (size - room + len + 1) / 2; unit++) {
+        if (w->units[unit]) {
+            return "has entries that overlap";
+        }
+        w->units[unit] = 1;
+    }
+    return NULL;
+}
+
+/* The head of a branch or leaf, and that all offsets point to nodes of their own. */
 static nhub_err check_layout(const struct table *t, uint64_t page, const unsigned char *bytes,
                              bool is_leaf)
 {
@@ -247,29 +280,25 @@ static nhub_err check_layout(const struct table *t, uint64_t page, const unsigne
     if (get64(bytes) != page) {
         return wrong(t->w, page, "has the number of another page");
     }
-    if ((get16(bytes + 10) & ~P_DIRTY) != (is_leaf ? P_LEAF : P_BRANCH)) {
+    /* LMDB's mark for a page that is in memory, P_DIRTY, is taken off before a page is written. If
+     * it were there, LMDB would write into its read-only map. */
+    if (get16(bytes + 10) != (is_leaf ? P_LEAF : P_BRANCH)) {
         return wrong(t->w, page, "is of another kind than its place asks for");
     }
-    if (lower < HEAD_BYTES || lower % 2 != 0 || lower > upper || upper > size ||
+    if (lower < HEAD_BYTES || lower % 2 != 0 || lower > upper || upper > size || upper % 2 != 0 ||
         node_count(bytes) < least) {
         return wrong(t->w, page, "has a head that makes no sense");
     }
+    memset(t->w->units, 0, size / 2);
     for (size_t i = 0; i < node_count(bytes); i++) {
-        const size_t at = get16(bytes + HEAD_BYTES + 2 * i);
-        const unsigned char *node = bytes + at;
-        size_t room = 0;
+        const char *what = check_node(t->w, bytes, i, is_leaf);
 
-        if (at % 2 != 0 || at < upper || at + NODE_BYTES > size) {
-            return wrong(t->w, page, "has an entry that lies outside");
+        if (what) {
+            return wrong(t->w, page, what);
         }
-        room = size - at - NODE_BYTES;
-        if (get16(node + 6) > room) {
-            return wrong(t->w, page, "has a key that ends outside");
-        }
-        room -= get16(node + 6);
-        if (is_leaf && room < ((get16(node + 4) & NODE_BIG) ? 8 : value_size(node))) {
-            return wrong(t->w, page, "has a value that ends outside");
-        }
+    }
+    if (memchr(t->w->units + upper / 2, 0, (size - upper) / 2)) {
+        return wrong(t->w, page, "has room between its entries");
     }
     return NHUB_OK;
 }
@@ -314,8 +343,7 @@ static nhub_err check_big_value(struct table *t, uint64_t page, const unsigned c
         return status;
     }
     count_page(t->w);
-    if (get64(head) != first || (get16(head + 10) & ~P_DIRTY) != P_OVERFLOW ||
-        get32(head + 12) != pages) {
+    if (get64(head) != first || get16(head + 10) != P_OVERFLOW || get32(head + 12) != pages) {
         return wrong(t->w, page, "has a long value whose pages are not its own");
     }
     t->overflow_pages += pages;
@@ -331,8 +359,11 @@ static nhub_err check_list(struct table *t, uint64_t page, const unsigned char *
     const uint64_t size = value_size(node);
     unsigned char *copy = NULL;
     nhub_err status = NHUB_OK;
-    uint64_t count = 0;
+    uint64_t count = 0, before = UINT64_MAX;
 
+    if (get64(key.bytes) > t->w->snapshot->txn) {
+        return wrong(t->w, page, "has free pages of a transaction that has not been");
+    }
     if (size < 8 || size % 8 != 0) {
         return wrong(t->w, page, "has a list of free pages that is no list");
     }
@@ -350,7 +381,11 @@ static nhub_err check_list(struct table *t, uint64_t page, const unsigned char *
         status = wrong(t->w, page, "has a list of free pages that ends outside");
     }
     for (uint64_t i = 1; !status && i <= count; i++) {
-        status = meet(t->w, get64(copy + 8 * i), 1);
+        const uint64_t free_page = get64(copy + 8 * i);
+
+        status = free_page < before ? meet(t->w, free_page, 1)
+                                    : wrong(t->w, page, "has a list of free pages out of order");
+        before = free_page;
         t->w->check->free++;
     }
     free(copy);
@@ -430,7 +465,7 @@ static nhub_err check_children(struct table *t, const unsigned char *bytes, unsi
     t->branch_pages++;
     for (size_t i = count - 1; !status && i > 0; i--) {
         if (i + 1 < count && is_over(t)) {
-            t->w->check->was_limited = true;
+            t->was_limited = true;
             break;
         }
         status = check_child(t, bytes, i, level, low, high);
@@ -475,10 +510,8 @@ static nhub_err check_table(struct walker *w, const struct store_tree *tree, boo
 {
     const struct key none = {NULL, 0};
     struct table t = {.w = w, .tree = *tree, .is_list = is_list, .is_tables = is_tables};
-    const bool was_limited = w->check->was_limited;
     nhub_err status = NHUB_OK;
 
-    w->check->was_limited = false;
     if (tree->root == NO_PAGE) {
         return tree->entries == 0 && tree->depth == 0
                    ? NHUB_OK
@@ -488,13 +521,13 @@ static nhub_err check_table(struct walker *w, const struct store_tree *tree, boo
         return wrong(w, tree->root, "is the root of a table whose depth makes no sense");
     }
     status = check_page(&t, tree->root, 0, none, none);
-    if (!status && !w->check->was_limited &&
+    if (!status && !t.was_limited &&
         (t.branch_pages != tree->branch_pages || t.leaf_pages != tree->leaf_pages ||
          t.overflow_pages != tree->overflow_pages || t.entries != tree->entries)) {
         status = wrong(w, tree->root, "is the root of a table that has lost or won entries");
     }
     w->check->in_use += tree->branch_pages + tree->leaf_pages + tree->overflow_pages;
-    w->check->was_limited |= was_limited;
+    w->check->was_limited |= t.was_limited;
     return status;
 }
 

@@ -30,7 +30,8 @@ struct store {
     bool txn_failed;        /* can only be aborted */
     bool totals_changed;    /* are to be written */
     bool txn_trims;         /* may use what is kept free for it */
-    uint64_t txn_new_pages; /* that it takes at most */
+    uint64_t txn_new_pages; /* that it takes at most, besides those for the next one */
+    uint64_t txn_new_bytes; /* of keys and values */
     struct store_meta txn_meta;
     struct store_totals txn_totals;
 

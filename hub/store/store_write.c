@@ -19,6 +19,7 @@
 #define GROW_STEP   (UINT64_C(4) << 20)
 #define SPARE_PAGES 256  /* branches, the list of free pages, the table meta */
 #define TRIM_PAGES  2048 /* kept free for trimming */
+#define NODE_BYTES  32   /* what a page has for an entry besides its key and value, at most */
 #define RANDOM_PUT  16   /* pages that one put at any place may take: two for each level */
 
 static nhub_err put_result(struct store *s, int code)
@@ -37,10 +38,19 @@ static nhub_err refuse_put(struct store *s)
     return s->txn ? NHUB_EINVAL : NHUB_ESTATE;
 }
 
-static uint64_t pages_for(const struct store *s, uint64_t bytes)
+/* A value and its key of so many bytes come in behind others, or anywhere. */
+static void count_bytes(struct store *s, uint64_t bytes)
 {
-    /* Twice: a page may stay half empty, and a long value ends anywhere in its last page. */
-    return 2 * bytes / s->page_bytes + 1;
+    s->txn_new_bytes += bytes + NODE_BYTES;
+    if (bytes > s->page_bytes / 4) { /* has pages of its own, and ends anywhere in the last one */
+        s->txn_new_pages++;
+    }
+}
+
+/* The pages that the transaction takes at most: pages may stay half empty. */
+static uint64_t new_pages(const struct store *s)
+{
+    return s->txn_new_pages + 2 * s->txn_new_bytes / s->page_bytes;
 }
 
 nhub_err store_grow(struct store *s, uint64_t pages)
@@ -67,6 +77,7 @@ nhub_err store_begin(struct store *s)
     s->totals_changed = false;
     s->txn_trims = false;
     s->txn_new_pages = SPARE_PAGES;
+    s->txn_new_bytes = 0;
     s->txn_meta = s->meta;
     s->txn_totals = s->totals;
     return store_status(s, mdb_txn_begin(s->env, NULL, 0, &s->txn));
@@ -92,7 +103,7 @@ nhub_err store_put_event(struct store *s, uint64_t seq, int64_t arrival_us, cons
     store_record_write(value.mv_data, key, arrival_us, type, type_len, line, len);
     s->txn_totals.bytes += size;
     s->totals_changed = true;
-    s->txn_new_pages += pages_for(s, size + 64);
+    count_bytes(s, size);
     return NHUB_OK;
 }
 
@@ -127,7 +138,7 @@ nhub_err store_put_id(struct store *s, const struct store_id *id)
     if (code == MDB_KEYEXIST) { /* not behind all others: slower, and as good */
         code = store_put_sealed(s->txn, s->ids, MARK_ID, &key, sizeof key, value, sizeof value, 0);
     }
-    s->txn_new_pages += pages_for(s, sizeof value + 64);
+    count_bytes(s, STORE_SEAL_SIZE + sizeof value);
     return put_result(s, code);
 }
 
@@ -152,7 +163,8 @@ nhub_err store_put_note(struct store *s, const void *key, size_t key_len, const 
     if (!s->txn || key_len == 0 || key_len > STORE_NOTE_KEY_MAX || len > STORE_RECORD_MAX / 2) {
         return refuse_put(s);
     }
-    s->txn_new_pages += RANDOM_PUT + pages_for(s, key_len + len);
+    s->txn_new_pages += RANDOM_PUT;
+    count_bytes(s, key_len + STORE_SEAL_SIZE + len);
     return put_result(s,
                       store_put_sealed(s->txn, s->notes, MARK_NOTE, key, key_len, value, len, 0));
 }
@@ -424,11 +436,11 @@ static nhub_err prepare_commit(struct store *s)
     }
     /* Deleting takes pages before it gives some back. A map that events could fill to the last page
      * could never be trimmed again. */
-    if (!s->txn_trims && store_pages_in_use(s, s->txn) + s->txn_new_pages + TRIM_PAGES >
+    if (!s->txn_trims && store_pages_in_use(s, s->txn) + new_pages(s) + TRIM_PAGES >
                              info.me_mapsize / s->page_bytes) {
         return NHUB_EFULL;
     }
-    return store_grow(s, info.me_last_pgno + 1 + s->txn_new_pages);
+    return store_grow(s, info.me_last_pgno + 1 + new_pages(s));
 }
 
 nhub_err store_commit(struct store *s)
