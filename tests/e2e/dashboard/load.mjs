@@ -1,0 +1,63 @@
+/*
+ * load: 5 000 events a second for twenty seconds, in the view of live events.
+ */
+import assert from "node:assert/strict";
+import { act } from "./stage.mjs";
+
+const PER_S = 5_000;
+const SECONDS = 20;
+const ANSWER_MS = 200;
+
+/** How long the page takes from a click until the next frame shows what it did, measured in the page. */
+const CLICK = () => new Promise((done) => {
+  const button = document.querySelector("#pause");
+  const before = button.getAttribute("aria-pressed");
+  const started = performance.now();
+  /* As a task of its own, behind all that waits already: as a real click comes. */
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    button.click();
+    const look = () => (button.getAttribute("aria-pressed") !== before ? done(performance.now() - started) : requestAnimationFrame(look));
+    requestAnimationFrame(look);
+  };
+  port2.postMessage(0);
+});
+
+const heap = async (session) => {
+  await session.send("HeapProfiler.collectGarbage");
+  return (await session.send("Runtime.getHeapUsage")).usedSize;
+};
+
+export async function stays_responsive_and_bounded_at_5000_events_a_second({ page, open }) {
+  await open("#/live");
+  const session = await page.context().newCDPSession(page);
+  await act("start_rate", { per_s: PER_S, duration_s: SECONDS, type: "load" });
+  await page.waitForFunction(() => Number(document.querySelector("#rate")?.textContent.replace(",", "")) > 1000);
+  const clicks = [];
+  const sizes = [];
+  let isOver = false;
+  const sent = act("rate_sent").then((n) => {
+    isOver = true;
+    return n;
+  });
+  while (!isOver) {
+    clicks.push(await page.evaluate(CLICK)); // pauses
+    clicks.push(await page.evaluate(CLICK)); // and goes on
+    sizes.push(await heap(session));
+    await new Promise((done) => setTimeout(done, 500)); // a user's pace, not a wait for anything
+  }
+  const total = await sent;
+  await page.waitForFunction((n) => document.querySelector("#total").textContent === n, total.toLocaleString("en-US"), { timeout: 60_000 });
+  const notices = await page.$$eval(".row.notice", (all) => all.map((row) => row.textContent));
+  assert.deepEqual(notices.filter((text) => text.includes("Gap")), [], "nothing was lost on the way");
+  assert.equal(await page.innerText("#shown"), "20,000");
+  clicks.sort((a, b) => a - b);
+  const [median, high] = [clicks[clicks.length >> 1], clicks[Math.floor(clicks.length * 0.95)]];
+  const most = Math.max(...sizes) / 2 ** 20;
+  console.log(`events ${total}, clicks ${clicks.length}: median ${median.toFixed(0)} ms, 95 % ${high.toFixed(0)} ms, slowest ${clicks.at(-1).toFixed(0)} ms; heap at most ${most.toFixed(0)} MiB`);
+  assert.equal(total, PER_S * SECONDS);
+  assert.ok(high < ANSWER_MS, `a click is answered within ${ANSWER_MS} ms: ${clicks.map(Math.round)}`);
+  /* 20,000 events of 300 characters with their rows are some ten MiB; 100,000 would be over this. */
+  assert.ok(most < 96, `the memory is bounded: ${sizes.map((size) => Math.round(size / 2 ** 20))} MiB`);
+  assert.ok(sizes.at(-1) < sizes[sizes.length >> 1] * 1.5, "and does not grow");
+}
