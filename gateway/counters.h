@@ -96,10 +96,12 @@ struct gateway_counters {
     counter events_in_total;        /* received from the hub, duplicates not counted */
     counter events_duplicate_total; /* seen twice on the link, dropped */
     counter refilled_total;         /* fetched because of a hole */
+    counter events_skipped_total;   /* left for a refill: the stream loop is behind */
     counter link_losses_total;
     counter feed_waiting_bytes; /* from the hub link, not yet seen by the stream loop */
     counter streams;            /* shared streams alive */
     counter pattern_sets;
+    counter send_buffer_bytes; /* what the kernel may hold for streams */
     counter cache_events, cache_bytes, stream_bytes, session_lag_max;
     counter writes_total;           /* send calls to subscribers */
     counter group_deliveries_total; /* handed out to consumers */

@@ -81,6 +81,17 @@ static nhub_err start_doors(struct gateway *g)
     return err;
 }
 
+static void say_ceiling(const struct memory_ceiling *c)
+{
+    log_info("memory_ceiling", log_uint("bytes", c->total), log_uint("resident", c->resident),
+             log_uint("cache", c->part[MEMORY_CACHE]), log_uint("streams", c->part[MEMORY_STREAMS]),
+             log_uint("link", c->part[MEMORY_LINK]),
+             log_uint("publishes", c->part[MEMORY_PUBLISHES]),
+             log_uint("bodies", c->part[MEMORY_BODIES]),
+             log_uint("connections", c->part[MEMORY_CONNECTIONS]),
+             log_uint("kernel_send_buffers", c->part[MEMORY_KERNEL]));
+}
+
 nhub_err gateway_start(struct gateway *g, const struct settings *settings)
 {
     nhub_err err = NHUB_OK;
@@ -97,6 +108,8 @@ nhub_err gateway_start(struct gateway *g, const struct settings *settings)
     json_object_seed(0);
     err = start_link(g);
     if (err == NHUB_OK) {
+        memory_ceiling_compute(&g->ceiling, settings, front_door_limit(settings));
+        say_ceiling(&g->ceiling);
         err = start_doors(g);
     }
     if (err != NHUB_OK) {

@@ -6,6 +6,7 @@
 
 #include "base/settings.h"
 #include "gateway/counters.h"
+#include "gateway/memory_ceiling.h"
 
 #include <stdatomic.h>
 
@@ -23,6 +24,7 @@ struct gateway {
     struct http_server *http;
     struct http_fetches *fetches; /* those that wait over HTTP */
     struct front_door *door;
+    struct memory_ceiling ceiling; /* constant once the doors are open */
     atomic_bool draining;
     int64_t drain_mono_ms; /* main thread only */
     int64_t start_mono_ms;

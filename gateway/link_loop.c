@@ -9,6 +9,7 @@
 #include "gateway/link_loop.h"
 
 #include "base/clock.h"
+#include "gateway/memory_ceiling.h"
 #include "wire/request.h"
 
 #include <inttypes.h>
@@ -25,12 +26,11 @@ enum {
     IDLE_MS = 500,       /* longest wait, keeps the heartbeat fresh */
     EVENTS_A_TURN = 1024,
     ANSWERS_A_TURN = 256,
-    FEED_BYTES = 64 << 20, /* on their way to the stream loop */
     FEED_ITEM_BYTES = 256, /* what an item takes besides its event's line */
     HELD_UP_MS = 5,
-    AWAY_MS = 1000, /* a turn that comes so late was not the hub's fault */
-    MAX_WAITING_JOBS = 16384,
-    MAX_WAITING_BYTES = 64 << 20
+    AWAY_MS = 1000,    /* a turn that comes so late was not the hub's fault */
+    AVERAGE_OVER = 64, /* events */
+    MAX_WAITING_JOBS = 16384
 };
 
 /* The two low bits of a request's id. */
@@ -58,7 +58,7 @@ nhub_err link_loop_init(struct link_loop *l)
     const struct link_publish_options publish = {
         .window = (size_t)settings->gateway.publish_window,
         .max_waiting_jobs = MAX_WAITING_JOBS,
-        .max_waiting_bytes = MAX_WAITING_BYTES,
+        .max_waiting_bytes = MEMORY_PUBLISH_BYTES,
         .ack_timeout_ms = (int64_t)settings->gateway.ack_timeout_ms,
         .default_durability = settings->gateway.durability,
         .min_durability = settings->gateway.min_durability};
@@ -165,6 +165,28 @@ static bool is_lasting(nhub_err err)
     return err == NHUB_EAGAIN || err == NHUB_ECLOSED || err == NHUB_ESYS;
 }
 
+/* While the stream loop is behind, events wait in the SUB socket, which counts them, not their
+ * bytes. When it would hold too much, they are read and left: a hole that is refilled later. */
+static bool must_skip_events(const struct link_loop *l)
+{
+    return l->is_held_up && l->event_bytes > MEMORY_SUB_BYTES / LINK_SOCKETS_EVENTS;
+}
+
+static void take_event(struct link_loop *l, struct feed_event *event)
+{
+    const size_t bytes = event->line_len;
+
+    l->event_bytes += bytes / AVERAGE_OVER;
+    l->event_bytes -= l->event_bytes / AVERAGE_OVER;
+    if (l->is_held_up) {
+        link_sequencer_skip(l->sequencer, &event->position, l->now_ms);
+        counter_bump(&l->counters->events_skipped_total, 1);
+        feed_event_unref(&event);
+    } else {
+        link_sequencer_event(l->sequencer, &event, l->now_ms);
+    }
+}
+
 static void read_events(struct link_loop *l)
 {
     for (int i = 0; i < EVENTS_A_TURN; i++) {
@@ -172,7 +194,7 @@ static void read_events(struct link_loop *l)
         const nhub_err err = link_sockets_event(&l->sockets, &event);
 
         if (err == NHUB_OK) {
-            link_sequencer_event(l->sequencer, &event, l->now_ms);
+            take_event(l, event);
         } else if (is_lasting(err)) {
             return;
         } else {
@@ -499,7 +521,8 @@ static int time_left_ms(const struct link_loop *l)
 static void wait_for_work(struct link_loop *l)
 {
     struct zpoll_item items[LINK_SOCKETS_POLL + 2];
-    size_t count = link_sockets_poll(&l->sockets, !l->is_held_up, l->wants_out, items);
+    size_t count =
+        link_sockets_poll(&l->sockets, !l->is_held_up || must_skip_events(l), l->wants_out, items);
     size_t ready = 0;
     nhub_err err = NHUB_OK;
 
@@ -531,8 +554,8 @@ static void report(struct link_loop *l)
         NHUB_IGNORE(
             snprintf(r.durability, sizeof r.durability, "%s", durability_name(l->durability)) < 0);
     }
-    link_status_write(l->status, &r);
     r.journal = l->journal;
+    link_status_write(l->status, &r);
 }
 
 /* Jobs that came before the stop are in the mailboxes already, so one look at them is enough. */
@@ -555,7 +578,7 @@ static void begin_turn(struct link_loop *l)
     const bool is_late = now_ms - l->now_ms > AWAY_MS;
 
     l->now_ms = now_ms;
-    l->is_held_up = counter_get(&l->counters->feed_waiting_bytes) > FEED_BYTES;
+    l->is_held_up = counter_get(&l->counters->feed_waiting_bytes) > MEMORY_FEED_BYTES;
     if (l->is_held_up || is_late) {
         link_sequencer_excuse(l->sequencer, l->now_ms);
     }
@@ -578,7 +601,7 @@ void link_loop_run(struct link_loop *l)
             lose(l, "disconnected");
         }
         if (link_sockets_are_open(&l->sockets)) {
-            if (!l->is_held_up) {
+            if (!l->is_held_up || must_skip_events(l)) {
                 read_events(l);
             }
             read_answers(l);

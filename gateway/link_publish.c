@@ -18,6 +18,7 @@ struct slot {
     struct publish_job **jobs; /* cap of them */
     size_t cap, count;
     size_t open;         /* jobs not answered yet */
+    size_t bytes;        /* of all jobs */
     uint64_t number;     /* grows with each request */
     int64_t deadline_ms; /* the earliest of its jobs */
     bool is_used;
@@ -43,7 +44,7 @@ struct link_publish {
     uint64_t last_number;
     struct job_list waiting[LANES];
     enum lane turn; /* the lane that is looked at first */
-    size_t waiting_bytes;
+    size_t waiting_bytes, in_flight_bytes;
     int64_t waiting_deadline_ms;
 };
 
@@ -219,7 +220,7 @@ void link_publish_add(struct link_publish *p, struct publish_job *job, int64_t n
     job->link.is_kept = waits_for_disk(p, job->durability);
     if (waiting_jobs(p) >= p->options.max_waiting_jobs ||
         job->link.bytes > p->options.max_waiting_bytes ||
-        p->waiting_bytes > p->options.max_waiting_bytes - job->link.bytes) {
+        p->waiting_bytes + p->in_flight_bytes > p->options.max_waiting_bytes - job->link.bytes) {
         link_verdict_finish(job, PUBLISH_OVERLOADED);
         return;
     }
@@ -283,6 +284,7 @@ static void slot_release(struct link_publish *p, struct slot *slot)
     slot->is_used = false;
     slot->count = 0;
     p->in_flight--;
+    p->in_flight_bytes -= slot->bytes;
     p->kept_in_flight -= slot->is_kept ? 1 : 0;
 }
 
@@ -351,6 +353,8 @@ bool link_publish_next(struct link_publish *p, struct link_publish_request *out)
     slot->is_used = true;
     slot->open = slot->count;
     p->in_flight++;
+    slot->bytes = bytes;
+    p->in_flight_bytes += bytes;
     p->kept_in_flight += slot->is_kept ? 1 : 0;
     out->key = key_of(p, slot);
     out->durability = first->durability;

@@ -5,7 +5,8 @@
  *
  * One-event jobs that wait together and want the same durability go out in one request in which
  * each event stands for itself ("atomic":false); a job of several events is an atomic request of
- * its own. At most `window` requests are in flight; what waits is bounded by jobs and bytes
+ * its own. At most `window` requests are in flight; what waits is bounded by jobs, and with
+ * what is in flight by bytes
  * (PUBLISH_OVERLOADED beyond).
  *
  * There are two lanes: quick for jobs that are answered from the hub's memory, kept for those that

@@ -358,6 +358,14 @@ void link_sequencer_event(struct link_sequencer *s, struct feed_event **event_p,
     note_hole(s, before, now_ms);
 }
 
+void link_sequencer_skip(struct link_sequencer *s, const struct position *position, int64_t now_ms)
+{
+    if (s->phase != PHASE_BLANK && memcmp(position->epoch, s->epoch, EPOCH_LEN) == 0) {
+        raise_highest(s, position->seq);
+        note_hole(s, s->next, now_ms);
+    }
+}
+
 /* A position answer of the epoch that we are in. */
 static void same_epoch(struct link_sequencer *s, const struct link_head *head, int64_t now_ms)
 {

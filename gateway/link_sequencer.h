@@ -62,6 +62,8 @@ void link_sequencer_destroy(struct link_sequencer **s_p);
 
 /* Input. Events are taken in every case. */
 void link_sequencer_event(struct link_sequencer *s, struct feed_event **event_p, int64_t now_ms);
+/* An event with this position was there and is not taken now: a hole for later. */
+void link_sequencer_skip(struct link_sequencer *s, const struct position *position, int64_t now_ms);
 void link_sequencer_head(struct link_sequencer *s, const struct link_head *head, int64_t now_ms);
 void link_sequencer_page(struct link_sequencer *s, const struct link_page *page,
                          struct feed_event **events, size_t count, int64_t now_ms);

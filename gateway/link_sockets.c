@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Events that may wait inside the SUB socket while the link's thread is busy. */
-enum { EVENT_HWM = 65536 };
-
 nhub_err link_sockets_init(struct link_sockets *s, const char *host, uint16_t publisher_port,
                            uint16_t requests_port, int request_hwm)
 {
@@ -47,7 +44,7 @@ bool link_sockets_are_open(const struct link_sockets *s)
 static nhub_err open_sub(struct link_sockets *s)
 {
     const struct zsock_options options = {
-        .sndhwm = 1000, .rcvhwm = EVENT_HWM, .linger_ms = 0, .max_msg_bytes = -1};
+        .sndhwm = 1000, .rcvhwm = LINK_SOCKETS_EVENTS, .linger_ms = 0, .max_msg_bytes = -1};
     nhub_err err = zsock_create(&s->sub, s->ctx, ZSOCK_SUB, &options);
 
     if (err == NHUB_OK) {

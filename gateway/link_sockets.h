@@ -12,6 +12,9 @@
 #include "gateway/feed.h"
 #include "gateway/link_answer.h"
 
+/* Events that may wait inside the SUB socket while the link's thread is busy. */
+enum { LINK_SOCKETS_EVENTS = 65536 };
+
 struct link_sockets {
     struct zctx *ctx;
     const char *host;

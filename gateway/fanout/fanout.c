@@ -4,6 +4,7 @@
 #include "gateway/fanout/internal.h"
 #include "gateway/fanout/notice.h"
 #include "gateway/fanout/page.h"
+#include "gateway/memory_ceiling.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #define ROUTER_ENTRIES    ((size_t)4 * 1024 * 1024)
 #define REPLAY_BUDGET     ((size_t)1024 * 1024) /* bytes over all replays of a turn */
 #define EVICT_PER_TURN    64
-#define SEND_BUFFER_MIN   ((size_t)16 * 1024)
+#define BUFFERS_LEFT      64 /* so many more could have what the next one gets */
 
 static void init_lists(struct fanout *f)
 {
@@ -438,14 +439,30 @@ void fanout_fetched(struct fanout *f, struct fetch **fetch_p, struct fetch_resul
     free(fetch);
 }
 
-size_t fanout_send_buffer(const struct fanout *f)
+size_t fanout_take_send_buffer(struct fanout *f)
 {
-    size_t share = f->options.streams_max_bytes / 2 / (f->session_count + 1);
+    const size_t room = f->options.streams_max_bytes / MEMORY_BUFFERS_SHARE;
+    size_t size = 0;
 
-    if (share > f->options.send_buffer_bytes) {
-        share = f->options.send_buffer_bytes;
+    /* The first ones get all they want; when room runs short the shares shrink gently. */
+    if (f->send_buffers < room) {
+        size = (room - f->send_buffers) / FANOUT_KERNEL_BYTES(BUFFERS_LEFT);
     }
-    return share > SEND_BUFFER_MIN ? share : SEND_BUFFER_MIN;
+    if (size > f->options.send_buffer_bytes) {
+        size = f->options.send_buffer_bytes;
+    }
+    if (size < MEMORY_SEND_BUFFER_MIN) {
+        size = MEMORY_SEND_BUFFER_MIN;
+    }
+    f->send_buffers += FANOUT_KERNEL_BYTES(size);
+    counter_set(&f->counters->send_buffer_bytes, f->send_buffers);
+    return size;
+}
+
+void fanout_return_send_buffer(struct fanout *f, size_t bytes)
+{
+    f->send_buffers -= FANOUT_KERNEL_BYTES(bytes);
+    counter_set(&f->counters->send_buffer_bytes, f->send_buffers);
 }
 
 /* While the cache is still being filled with what came before the gateway, its end is no place to

@@ -66,8 +66,12 @@ void fanout_tick(struct fanout *f);
 void fanout_fetched(struct fanout *f, struct fetch **fetch_p, struct fetch_result *result);
 
 /* What SO_SNDBUF a new session's socket should have: send_buffer_bytes, less when there are many
- * sessions, so that all of them together stay within streams_max_bytes. */
-size_t fanout_send_buffer(const struct fanout *f);
+ * sessions, so that the kernel's memory for all of them stays within half of streams_max_bytes and
+ * 32 KiB for each. To be given back when the socket is closed. */
+size_t fanout_take_send_buffer(struct fanout *f);
+void fanout_return_send_buffer(struct fanout *f, size_t bytes);
+/* The kernel allows itself double of what is asked for (socket(7), SO_SNDBUF). */
+#define FANOUT_KERNEL_BYTES(send_buffer) (2 * (size_t)(send_buffer))
 
 struct position fanout_head(const struct fanout *f); /* epoch "" = not known */
 size_t fanout_session_count(const struct fanout *f);

@@ -67,6 +67,7 @@ struct session {
 struct stream_entry {
     struct feed_event *record; /* held */
     uint64_t bytes_before;     /* of all records ever appended before it */
+    uint64_t gaps_before;      /* gap records among these */
 };
 
 /* Shared by all sessions with the same patterns and format. Records [first, end) are kept; the
@@ -82,6 +83,7 @@ struct stream {
     size_t cap;
     uint64_t first, end, front;
     uint64_t bytes; /* of all records ever appended */
+    uint64_t gaps;  /* gap records among these */
     uint32_t users;
     enum stream_format format;
 };
@@ -124,6 +126,7 @@ struct fanout {
     int64_t now_ms;
     uint64_t held_bytes;    /* records and their forms that streams and sessions keep */
     uint64_t blocked_bytes; /* charges of blocked sessions */
+    uint64_t send_buffers;  /* what the kernel may hold for all sessions */
     uint64_t page_bytes;    /* pages of history, each once */
     size_t stream_count, session_count;
     struct roster clients; /* sessions by number */
@@ -167,6 +170,9 @@ void stream_free(struct stream *st);
 void stream_mark(struct stream *st); /* there is something to do */
 struct feed_event *stream_at(const struct stream *st, uint64_t index);
 uint64_t stream_lag_bytes(const struct session *s);
+/* The first index behind the session's from which no more than max_bytes are left; *out_gaps: gap
+ * records on the way there. */
+uint64_t stream_skip(const struct session *s, uint64_t max_bytes, uint64_t *out_gaps);
 
 /* lag.c */
 void lag_advance(struct session *s); /* its transport is free: one write */

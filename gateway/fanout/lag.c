@@ -43,19 +43,32 @@ static struct gap gap_of(const struct feed_event *record)
     return gap;
 }
 
+/* The records from the session's place up to `to` are not going to be sent to it. */
+static void drop_range(struct session *s, uint64_t to, const struct gap *gap, uint64_t events)
+{
+    session_note_gap(s, gap, events);
+    counter_bump(&s->f->counters->dropped[DROP_SLOW_OLDEST], events);
+    s->dropped += events;
+    s->at = to;
+}
+
 static void drop_until(struct session *s, uint64_t max_bytes)
 {
-    struct gateway_counters *counters = s->f->counters;
+    uint64_t gaps = 0;
+    const uint64_t to = stream_skip(s, max_bytes, &gaps);
 
-    while (stream_lag_bytes(s) > max_bytes) {
+    /* Each gap on the way has its own reason. */
+    while (gaps > 0 && s->at < to) {
         const struct feed_event *record = stream_at(s->stream, s->at);
         const struct gap gap = gap_of(record);
-        const uint64_t events = record->gap ? 0 : 1;
 
-        session_note_gap(s, &gap, events);
-        counter_bump(&counters->dropped[DROP_SLOW_OLDEST], events);
-        s->dropped += events;
-        s->at++;
+        drop_range(s, s->at + 1, &gap, record->gap ? 0 : 1);
+    }
+    if (s->at < to) {
+        struct gap gap = gap_of(stream_at(s->stream, s->at));
+
+        gap.to = stream_at(s->stream, to - 1)->position;
+        drop_range(s, to, &gap, to - s->at);
     }
 }
 

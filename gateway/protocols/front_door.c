@@ -340,7 +340,7 @@ static void set_inherited_options(int fd)
     }
 }
 
-static uint64_t connection_limit(const struct settings *settings)
+uint64_t front_door_limit(const struct settings *settings)
 {
     const uint64_t fds = net_raise_fd_limit(FDS_WANTED);
     const uint64_t possible = fds > 2 * FDS_FOR_OURSELVES ? fds - FDS_FOR_OURSELVES : fds / 2;
@@ -389,7 +389,7 @@ nhub_err front_door_create(struct front_door **out, const struct settings *setti
     door->streams = streams;
     door->listen_fd = door->epoll_fd = door->stop_fd = door->spare_fd = -1;
     door->accept_limit = (struct log_limit){.burst = 1, .window_ms = 10000};
-    door->max_connections = connection_limit(settings);
+    door->max_connections = front_door_limit(settings);
     atomic_store(&door->turn_ms, clock_mono_ms());
     err = open_descriptors(door);
     if (err == NHUB_OK) {

@@ -19,6 +19,9 @@ struct stream_loop;
 NHUB_MUST_USE nhub_err front_door_create(struct front_door **out, const struct settings *settings,
                                          struct gateway_counters *counters,
                                          struct http_server *http, struct stream_loop *streams);
+/* How many connections of all doors may be open, by the settings and by what the process may open.
+ */
+uint64_t front_door_limit(const struct settings *settings);
 uint16_t front_door_port(const struct front_door *door);
 /* From now on upgrades go to the HTTP server too, which refuses them. Any thread. */
 void front_door_drain(struct front_door *door);

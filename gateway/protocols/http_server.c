@@ -19,8 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BODIES_MAX 32u /* bodies of the largest size that may be in memory at once */
-
 /* Bytes that libmicrohttpd has for a head and its table of headers, for reading bodies and writing
  * heads of answers. */
 static const size_t pools[HTTP_SIDES] = {
@@ -93,7 +91,7 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
     /* Without a limit of its own what the process may open is the limit; the front door enforces
      * both for all doors together. */
     server->max_connections = wanted > 0 ? wanted : net_raise_fd_limit(65536);
-    server->bodies_max = BODIES_MAX * (size_t)gateway->settings->gateway.max_body_bytes;
+    server->bodies_max = MEMORY_BODIES_COUNT * (size_t)gateway->settings->gateway.max_body_bytes;
     pthread_mutex_init(&server->pages_lock, NULL);
     http_rates_tick(&server->rates, &gateway->counters, clock_mono_ms()); /* where growth begins */
     for (int i = 0; i < HTTP_SIDES; i++) {

@@ -225,6 +225,7 @@ static void write_events(const struct gateway_counters *c, struct buf *out)
     number(out, "in_total", counter_get(&c->events_in_total));
     number(out, "seen_twice_total", counter_get(&c->events_duplicate_total));
     number(out, "refilled_total", counter_get(&c->refilled_total));
+    number(out, "skipped_total", counter_get(&c->events_skipped_total));
     buf_add_char(out, '}');
     by_door(out, "published_total", c->published_total);
     number(out, "duplicates_total", counter_get(&c->duplicates_total));
@@ -249,10 +250,19 @@ static void write_events(const struct gateway_counters *c, struct buf *out)
 static void write_memory(const struct http_figures *f, struct buf *out)
 {
     const struct gateway_counters *c = &f->gateway->counters;
+    const struct memory_ceiling *ceiling = &f->gateway->ceiling;
 
     open_object(out, "memory");
     number(out, "resident_bytes", f->rss_bytes);
     number(out, "stream_bytes", counter_get(&c->stream_bytes));
+    number(out, "kernel_send_buffers_bytes", counter_get(&c->send_buffer_bytes));
+    number(out, "ceiling_bytes", ceiling->total);
+    number(out, "resident_ceiling_bytes", ceiling->resident);
+    open_object(out, "ceiling");
+    for (int part = 0; part < MEMORY_PART_COUNT; part++) {
+        number(out, memory_part_name((enum memory_part)part), ceiling->part[part]);
+    }
+    buf_add_char(out, '}');
     buf_add_char(out, '}');
     open_object(out, "cache");
     number(out, "events", counter_get(&c->cache_events));

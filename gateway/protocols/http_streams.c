@@ -9,6 +9,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/protocols/http_media.h"
+#include "gateway/protocols/http_server.h"
 #include "gateway/protocols/query.h"
 #include "gateway/stream_loop.h"
 
@@ -175,6 +176,12 @@ static void history_resumed(struct http_request *r)
 
     switch (h->job.err) {
     case NHUB_OK:
+        /* Who asks for pages and does not read them has them in our memory. */
+        if (!http_server_charge(r->gateway->http, h->job.page.cap)) {
+            http_refuse(r, REJECT_OVERLOADED, "too many pages are on their way to their readers");
+            break;
+        }
+        r->body_charged += h->job.page.cap;
         http_answer_header(r, "Cache-Control", "no-store");
         http_answer_buf(r, 200, "application/json", &h->job.page);
         break;

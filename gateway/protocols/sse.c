@@ -84,6 +84,7 @@ static void free_stream(struct sse_stream *st)
     list_remove(&st->link);
     list_remove(&st->fresh);
     session_destroy(&st->session);
+    fanout_return_send_buffer(st->server->options.fanout, (size_t)st->send_buffer);
     st->server->count--;
     counter_sub(&counters->sessions[GATEWAY_DOOR_SSE], 1);
     buf_fini(&st->rest);
@@ -145,7 +146,7 @@ static size_t sink_held(const void *context)
 {
     const struct sse_stream *st = context;
 
-    return st->rest.cap + (size_t)st->send_buffer;
+    return st->rest.cap + FANOUT_KERNEL_BYTES(st->send_buffer);
 }
 
 static void write_rest(struct sse_stream *st)
@@ -322,7 +323,7 @@ static void prepare_socket(struct sse_stream *st)
     const unsigned timeout_ms = PEER_TIMEOUT_MS;
     const int on = 1;
 
-    st->send_buffer = (int)fanout_send_buffer(st->server->options.fanout);
+    st->send_buffer = (int)fanout_take_send_buffer(st->server->options.fanout);
     /* None of these can fail on a TCP socket; on another kind they do not matter. */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &st->send_buffer, sizeof st->send_buffer);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);

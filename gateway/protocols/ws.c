@@ -15,6 +15,7 @@
 #include "gateway/event_loop.h"
 #include "gateway/fanout/fanout.h"
 #include "gateway/fanout/list.h"
+#include "gateway/memory_ceiling.h"
 #include "gateway/protocols/ws_frame.h"
 #include "gateway/protocols/ws_selftest.h"
 
@@ -33,7 +34,7 @@
 #define HANDSHAKE_S     10
 #define PING_MS         30000
 #define SILENT_MS       75000 /* no sign of life: half-open */
-#define CLOSE_WAIT_MS   5000  /* for buffered bytes and the close handshake */
+#define CLOSE_WAIT_MS   10000 /* for buffered bytes and the close handshake */
 #define PEER_TIMEOUT_MS 60000
 #define ENVELOPE_BYTES  4096 /* of an op around an event */
 
@@ -46,7 +47,8 @@ struct ws_server {
     void *foreign_loops[1];
     struct list peers; /* those whose handshake is done */
     size_t count;
-    size_t freed; /* peers, so far */
+    size_t freed;         /* peers, so far */
+    size_t closing_bytes; /* held by peers that close and do not read */
     bool is_preframed, is_closing;
 };
 
@@ -60,7 +62,9 @@ struct ws_peer {
     struct buf rest;    /* plain mode: frames that are not written yet */
     int64_t heard_ms, pinged_ms, closing_ms;
     int send_buffer;
-    int close_code; /* 0 = not closing */
+    size_t held;          /* bytes of the last write */
+    size_t closing_bytes; /* charged to the server while a blocked one closes */
+    int close_code;       /* 0 = not closing */
     const char *close_reason;
     bool is_blocked, is_killed, is_in_list;
     bool is_counted;       /* among the front door's open connections */
@@ -85,6 +89,8 @@ static void peer_free(struct ws_peer *p)
         p->server->count--;
     }
     ws_conn_destroy(&p->conn);
+    p->server->closing_bytes -= p->closing_bytes;
+    fanout_return_send_buffer(p->server->env->fanout, (size_t)p->send_buffer);
     query_free(&p->query);
     buf_fini(&p->message);
     buf_fini(&p->rest);
@@ -150,6 +156,7 @@ static enum sink_result after_write(struct ws_peer *p, bool is_alive)
 /* The one place where our frames meet the library. */
 static enum sink_result write_frames(struct ws_peer *p, const void *bytes, size_t len)
 {
+    p->held = len; /* at most, while it is blocked */
     if (p->server->is_preframed) {
         /* The library does not change what it passes through; its type only does not say so. */
         unsigned char *raw = (unsigned char *)(uintptr_t)bytes;
@@ -174,7 +181,8 @@ static size_t peer_held(const void *context)
 {
     const struct ws_peer *p = context;
 
-    return TX_PACKET + p->rest.cap + (size_t)p->send_buffer;
+    return (p->held < TX_PACKET ? p->held : TX_PACKET) + p->rest.cap +
+           FANOUT_KERNEL_BYTES(p->send_buffer);
 }
 
 static void peer_pause(void *context, bool is_paused)
@@ -189,6 +197,23 @@ static void peer_pause(void *context, bool is_paused)
     }
 }
 
+/* The close frame of a peer that does not read waits behind what it did not read; that memory is
+ * bounded, too. */
+static bool may_linger(struct ws_peer *p)
+{
+    struct ws_server *server = p->server;
+    const size_t room =
+        (size_t)server->env->settings->gateway.streams_max_bytes / MEMORY_CLOSING_SHARE;
+    const size_t held = peer_held(p);
+
+    if (held > room || server->closing_bytes > room - held) {
+        return false;
+    }
+    p->closing_bytes = held;
+    server->closing_bytes += held;
+    return true;
+}
+
 static void peer_close(void *context, int code, const char *reason)
 {
     struct ws_peer *p = context;
@@ -199,6 +224,10 @@ static void peer_close(void *context, int code, const char *reason)
     p->close_code = code;
     p->close_reason = reason;
     p->closing_ms = clock_mono_ms();
+    if (p->is_blocked && !may_linger(p)) {
+        kill_peer(p);
+        return;
+    }
     (void)lws_rx_flow_control(p->wsi, 1); /* to see the client's answer to the close frame */
     (void)lws_callback_on_writable(p->wsi);
 }
@@ -404,7 +433,7 @@ static void prepare_socket(struct ws_peer *p, int fd)
     const unsigned timeout_ms = PEER_TIMEOUT_MS;
     const int on = 1;
 
-    p->send_buffer = (int)fanout_send_buffer(p->server->env->fanout);
+    p->send_buffer = (int)fanout_take_send_buffer(p->server->env->fanout);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &p->send_buffer, sizeof p->send_buffer);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

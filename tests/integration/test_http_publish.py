@@ -40,7 +40,7 @@ def test_the_first_command_of_the_readme(gateway):
     """Exactly so, with curl's own content type."""
     answer = json.loads(curl(f"localhost:{gateway.port}/events", "-d",
                              '{"event_type":"new_setup","source_service":"cm","data":{"setup_id":"0001234"}}'))
-    assert answer["seq"] == 1 and answer["epoch"] == gateway.hub.epoch and answer["durability"] == "memory"
+    assert answer["seq"] == 1 and answer["epoch"] == gateway.hub.epoch and answer["durability"] == "synced"
     event = wait_history(gateway, 1)[0]
     assert event["event_type"] == "new_setup" and event["source_service"] == "cm"
     assert event["data"] == {"setup_id": "0001234"} and event["correlation_id"] == answer["correlation_id"]
@@ -55,7 +55,7 @@ def test_content_types_for_json(gateway, content_type):
     answer = post(gateway.port, "/events", b'[{"event_type":"a"},{"event_type":"b"}]', headers)
     assert answer.status == 202
     assert answer.json == {"accepted": 2, "first_seq": 2, "last_seq": 3, "epoch": gateway.hub.epoch,
-                           "durability": "memory"}
+                           "durability": "synced"}
 
 
 def test_missing_values_are_filled_in_and_unknown_ones_named(gateway):
@@ -109,7 +109,8 @@ def test_trace_context_travels_with_the_event(gateway):
     assert "metadata" not in events[1]
 
 
-def test_durability_of_a_hub_without_a_journal(hub, start_gateway):
+def test_durability_of_a_hub_without_a_journal(start_hub, start_gateway):
+    hub = start_hub("--hub-journal-enabled", "false")
     gateway = start_gateway(hub).wait_connected()
     assert post(gateway.port, "/events?durability=memory", {"event_type": "a"}).json["durability"] == "memory"
     post(gateway.port, "/events?durability=journaled", {"event_type": "a"}).problem(503, "durability_unavailable")

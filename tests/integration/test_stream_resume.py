@@ -127,7 +127,8 @@ def test_live_events_during_a_long_replay_come_after_it_and_once(start_hub, star
 
 
 def test_what_nobody_has_any_more_is_a_gap(start_hub, start_gateway):
-    gateway = start_gateway(start_hub("--hub-history-events", "100"), "--gateway-cache-events", "50").wait_connected()
+    gateway = start_gateway(start_hub("--hub-journal-enabled", "false", "--hub-history-events", "100"),
+                            "--gateway-cache-events", "50").wait_connected()
     sent = send_many(gateway, 1000)
     caught_up(gateway, sent)
     since = position(sent, 5)
@@ -143,7 +144,7 @@ def test_what_nobody_has_any_more_is_a_gap(start_hub, start_gateway):
 
 
 def test_a_new_epoch_of_the_hub_is_told_to_everybody(start_hub, start_gateway):
-    hub = start_hub()
+    hub = start_hub("--hub-journal-enabled", "false")
     gateway = start_gateway(hub).wait_connected()
     with SseReader(gateway.port, "/events?event_type=a") as stream, WsClient(gateway.port, "/ws?event_type=a") as ws:
         stream.wait_open()

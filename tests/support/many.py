@@ -5,6 +5,9 @@
         ...
         clients.wait_events(40)
         for data in clients.data(): ...      # the `data` of each client's events, in order
+
+For very many events: clients.keep_last = True keeps only the number of each; wait_count() and check_order() look at
+those.
 """
 import json
 import select
@@ -19,13 +22,17 @@ SSE_HEAD = "GET /events?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/even
 
 
 class _Client:
-    def __init__(self, port, door, query):
+    def __init__(self, port, door, query, receive_buffer):
         self.door = door
         self.data = bytearray()
         self.messages = []
-        self.has_head = False
-        self.ended = False
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds(10))
+        self.keep_last = self.is_open = self.has_head = self.ended = False
+        self.count, self.last_seq, self.disorder = 0, 0, None
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(seconds(10))
+        self.socket.connect(("127.0.0.1", port))
         self.socket.sendall((WS_HEAD if door == "ws" else SSE_HEAD).format(query=query).encode())
         self.socket.setblocking(False)
 
@@ -59,15 +66,29 @@ class _Client:
             if len(data) - at < head + length:
                 break
             if data[at] == 0x81:
-                self.messages.append(json.loads(data[at + head:at + head + length]))
+                self._take(data[at + head:at + head + length])
             at += head + length
         del data[:at]
+
+    def _take(self, text):
+        if not self.keep_last:
+            self.messages.append(json.loads(text))
+        elif text.endswith(b'"}') and (at := text.rfind(b',"seq":')) > 0:
+            seq = int(text[at + 7:text.index(b",", at + 7)])
+            if seq <= self.last_seq:
+                self.disorder = self.disorder or (self.last_seq, seq)
+            self.count, self.last_seq = self.count + 1, seq
 
     def _blocks(self):
         *blocks, rest = bytes(self.data).split(b"\n\n")
         for block in blocks:
             fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
-            self.messages.append(json.loads(fields[b"data"]) if b"data" in fields else {"op": "subscribed"})
+            if b"event" in fields:
+                self.messages.append({"op": fields[b"event"].decode()})
+            elif b"data" in fields:
+                self._take(fields[b"data"])
+            else:
+                self.messages.append({"op": "subscribed"})
         self.data = bytearray(rest)
 
     @property
@@ -76,11 +97,11 @@ class _Client:
 
 
 class ManyClients:
-    def __init__(self, port, door, queries):
+    def __init__(self, port, door, queries, receive_buffer=None):
         self.epoll = select.epoll()
         self.clients = {}
         for query in queries:
-            client = _Client(port, door, query)
+            client = _Client(port, door, query, receive_buffer)
             self.clients[client.socket.fileno()] = client
             self.epoll.register(client.socket, select.EPOLLIN)
 
@@ -103,6 +124,22 @@ class ManyClients:
 
     def wait_events(self, count, limit=60):
         self._until(lambda c: len(c.messages) >= count and len(c.events) >= count, limit, f"{count} events")
+
+    @property
+    def keep_last(self):
+        return all(c.keep_last for c in self.clients.values())
+
+    @keep_last.setter
+    def keep_last(self, yes):
+        for client in self.clients.values():
+            client.keep_last = yes
+
+    def wait_count(self, count, limit=60):
+        self._until(lambda c: c.count >= count, limit, f"{count} events")
+
+    def check_order(self):
+        for client in self.clients.values():
+            assert client.disorder is None, client.disorder
 
     def data(self):
         return [[e["data"] for e in c.events] for c in self.clients.values()]

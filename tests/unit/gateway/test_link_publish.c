@@ -305,6 +305,27 @@ static void too_many_waiting_jobs_are_refused(void **state)
     assert_int_equal(next(f).events, 512); /* the bound of one request */
 }
 
+static void bytes_in_flight_count_too(void **state)
+{
+    static char text[1 << 19];
+    const struct publish_event half = {text, sizeof text};
+    struct fixture *f = *state;
+    struct link_publish_hub hub = {.epoch = "aaaaaaaa"};
+    struct link_publish_request request;
+
+    link_publish_up(f->p, &hub);
+    add(f, 0, 1, &half);
+    add(f, 1, 1, &half);
+    request = next(f);
+    assert_int_equal(request.events, 2);
+    assert_int_equal(add(f, 2, 1, &plain)->outcome, PUBLISH_OVERLOADED);
+    answer(f, request.key,
+           "{\"success\":true,\"first_seq\":1,\"last_seq\":2,\"count\":2,\"epoch\":\"aaaaaaaa\","
+           "\"request_id\":1}");
+    add(f, 3, 1, &plain);
+    assert_int_equal(f->answered[3], 0);
+}
+
 static void an_event_over_the_hubs_limit_is_refused_here(void **state)
 {
     struct fixture *f = *state;
@@ -467,6 +488,7 @@ int main(void)
         TEST(different_durability_is_not_merged),
         TEST(the_window_bounds_what_is_in_flight),
         TEST(too_many_waiting_jobs_are_refused),
+        TEST(bytes_in_flight_count_too),
         TEST(an_event_over_the_hubs_limit_is_refused_here),
         TEST(a_deadline_in_flight_means_unknown_while_waiting_unavailable),
         TEST(an_expired_job_keeps_its_number_in_a_shared_request),

@@ -495,6 +495,27 @@ static void what_does_not_fit_behind_a_hole_is_fetched_later(void **state)
     expect(f, "e4 e5 e6");
 }
 
+static void what_is_skipped_is_fetched_later(void **state)
+{
+    struct fixture *f = *state;
+    struct position position = {.epoch = EPOCH_A, .seq = 2};
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    link_sequencer_skip(f->s, &position, f->now_ms);
+    position.seq = 3;
+    link_sequencer_skip(f->s, &position, f->now_ms);
+    arrive(f, EPOCH_A, 4);
+    expect(f, "e1");
+    expect_wish(f, 1, 2);
+    page(f, EPOCH_A, 2, 3, 3, 4);
+    expect(f, "e2 e3 e4");
+    memcpy(position.epoch, EPOCH_B, sizeof position.epoch);
+    position.seq = 99;
+    link_sequencer_skip(f->s, &position, f->now_ms); /* nothing is known of this epoch */
+    assert_int_equal(link_sequencer_deadline(f->s), INT64_MAX);
+}
+
 static void a_hole_counts_as_behind_after_half_a_second(void **state)
 {
     struct fixture *f = *state;
@@ -537,6 +558,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(voids_are_gaps_that_nobody_refills, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_behind_a_hole_is_fetched_later, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_is_skipped_is_fetched_later, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hole_counts_as_behind_after_half_a_second, setup,
                                         teardown),
     };

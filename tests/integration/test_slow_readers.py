@@ -1,0 +1,264 @@
+"""A thousand clients that never read, a publisher at full rate: the memory budget is kept, and the others notice little.
+
+NHUB_TEST_LONG=1 runs each case for five minutes and asserts that the healthy clients' 99th percentile grew by no more
+than 20 %, or by no more than 2 ms.
+
+ctest: timeout=900
+"""
+import os
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+from support.http import get, request
+from support.metrics import Metrics
+from support.waiting import FACTOR, wait_until
+from support.ws import WsClient
+from support.zmq_clients import Push
+
+COUNT = 1000
+LONG = bool(os.environ.get("NHUB_TEST_LONG"))
+SECONDS = 300 if LONG else 4
+PLAIN = FACTOR == 1  # sanitizers keep freed memory, so the size of a process says nothing there
+WS = ("GET /ws?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+SSE = "GET /events?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+BUDGET = ("--gateway-streams-max-bytes", "128MiB", "--gateway-cache-bytes", "16MiB", "--gateway-max-connections", "3000")
+
+
+@pytest.fixture(autouse=True)
+def many_descriptors():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    want = min(hard, 8192)
+    if want < 3 * COUNT:
+        pytest.skip("not enough descriptors allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, want), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class NeverReading:
+    """Clients that connect, and come back when they were sent away, and never read a byte."""
+
+    def __init__(self, gateway, door, query, count=COUNT):
+        self.gateway, self.door, self.head = gateway, door, (WS if door == "ws" else SSE).format(query=query).encode()
+        self._stop = threading.Event()
+        self.sockets = [self._connect() for _ in range(count)]
+        self.comebacks = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _connect(self):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(30)
+        sock.connect(("127.0.0.1", self.gateway.port))
+        sock.sendall(self.head)
+        return sock
+
+    def _run(self):
+        """A client that does not read does not see that it was sent away either: so they are asked for."""
+        turn = 0
+        while not self._stop.wait(0.2):
+            subscribers = get(self.gateway.port, "/stats", limit=60).json["gateway"]["subscribers"][self.door]
+            for _ in range(max(0, len(self.sockets) - subscribers)):
+                if self._stop.is_set():
+                    return
+                self.sockets[turn].close()
+                self.sockets[turn] = self._connect()
+                self.comebacks += 1
+                turn = (turn + 1) % len(self.sockets)
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+        for sock in self.sockets:
+            sock.close()
+
+
+class FullRate:
+    """Publishes in bursts of 50 as fast as the hub takes them, 50 000 a second at most."""
+
+    def __init__(self, hub, size):
+        self.line = b'{"event_type":"a","source_service":"t","data":"%s"}' % (b"x" * size)
+        self.hub, self.sent, self._stop = hub, 0, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        import zmq
+        started = time.monotonic()
+        with Push(self.hub, linger_ms=0) as push:
+            push.socket.setsockopt(zmq.SNDHWM, 100)
+            while not self._stop.is_set():
+                if self.sent > (time.monotonic() - started) * 50000:
+                    self._stop.wait(0.001)
+                elif push.socket.poll(100, zmq.POLLOUT):
+                    push.send(*[self.line] * 50)
+                    self.sent += 50
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+
+
+class Healthy:
+    """Publishes an event every 10 ms over HTTP and takes the time until a WebSocket reader has it."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.ws = WsClient(gateway.port, "/ws?event_type=healthy", limit=60)
+        self.ws.wait_op("subscribed")
+        self.number = 0
+
+    def p99_ms(self, seconds):
+        """While this runs every event must come, in order."""
+        import http.client
+        import json
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port, timeout=60)
+        taken, end = [], time.monotonic() + seconds
+        while time.monotonic() < end or len(taken) < 20:
+            began = time.monotonic()
+            connection.request("POST", "/events?durability=memory", json.dumps({"event_type": "healthy", "data": self.number}))
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status == 202, body
+            self.number += 1
+            wait_until(lambda: len(self.ws.events) >= self.number, 60, "the event", poll=0.0005)
+            taken.append(time.monotonic() - began)
+            time.sleep(0.01)
+        assert [e["data"] for e in self.ws.events] == list(range(self.number))
+        connection.close()
+        return sorted(taken)[int(len(taken) * 0.99)] * 1000
+
+    def close(self):
+        self.ws.close()
+
+
+class Sampler:
+    """Looks at the gateway's size and budget ten times a second."""
+
+    def __init__(self, gateway):
+        self.gateway, self.rss, self.streams, self.samples = gateway, 0, 0, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stop.wait(0.1):
+            self.rss = max(self.rss, self.gateway.rss_kib() * 1024)
+            memory = get(self.gateway.port, "/stats", limit=60).json["gateway"]["memory"]
+            self.streams = max(self.streams, memory["stream_bytes"])
+            self.samples += 1
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+
+
+CASES = [("ws", "disconnect", 200), ("ws", "drop_oldest", 200), ("ws", "latest", 200), ("sse", "disconnect", 200),
+         ("sse", "drop_oldest", 200), ("ws", "drop_oldest", 5000), ("sse", "drop_oldest", 20000)]
+
+
+@pytest.mark.parametrize("door, policy, size", CASES)
+def test_a_thousand_clients_that_never_read(start_hub, start_gateway, door, policy, size):
+    hub = start_hub("--hub-stats-event", "", "--hub-journal-enabled", "false")
+    gateway = start_gateway(hub, *BUDGET).wait_connected()
+    ceiling = get(gateway.port, "/stats").json["gateway"]["memory"]
+    assert ceiling["ceiling_bytes"] == sum(ceiling["ceiling"].values())
+    assert f"event=memory_ceiling bytes={ceiling['ceiling_bytes']} " in gateway.stderr
+    healthy = Healthy(gateway)
+    before_ms = healthy.p99_ms(10 if LONG else 1)
+    crowd = NeverReading(gateway, door, f"event_type=a&policy={policy}")
+    wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["subscribers"][door] >= COUNT, 60, "the crowd")
+    flood, sampler = FullRate(hub, size), Sampler(gateway)
+    try:
+        during_ms = healthy.p99_ms(SECONDS)
+    finally:
+        flood.stop()
+        sampler.stop()
+        stats = get(gateway.port, "/stats", limit=60).json["gateway"]
+        crowd.close()
+        healthy.close()
+    print(f"{door} {policy} {size} B: {flood.sent} events, p99 {before_ms:.2f} ms before, {during_ms:.2f} ms during; "
+          f"resident {sampler.rss >> 20} MiB, streams {sampler.streams >> 20} MiB of 128 MiB, "
+          f"ceiling {ceiling['resident_ceiling_bytes'] >> 20} MiB resident, {ceiling['ceiling_bytes'] >> 20} MiB in all; "
+          f"dropped {stats['dropped']}, {crowd.comebacks} came back")
+    assert sampler.samples > 0 and sampler.streams <= (128 << 20) * 1.01
+    assert not PLAIN or sampler.rss < ceiling["resident_ceiling_bytes"]
+    # Everybody who was dropped is counted under a reason.
+    reason = {"disconnect": "slow_disconnect", "drop_oldest": "slow_oldest", "latest": "slow_latest"}[policy]
+    assert stats["dropped"][reason] + stats["dropped"]["memory"] > 0
+    if LONG:
+        assert during_ms <= max(before_ms * 1.2, before_ms + 2)
+
+
+@pytest.mark.parametrize("door", ["ws", "sse"])
+def test_each_drop_is_counted_and_told(start_hub, start_gateway, door):
+    """What was delivered and what was told to be missing is everything, for each of many slow readers."""
+    from support.sse import SseReader
+    from support.http import post
+    gateway = start_gateway(start_hub("--hub-stats-event", ""), "--gateway-session-max-bytes", "64KiB",
+                            "--gateway-send-buffer-bytes", "16KiB").wait_connected()
+    readers = []
+    try:
+        for _ in range(8):
+            path = ("/ws" if door == "ws" else "/events") + "?event_type=a&policy=drop_oldest"
+            readers.append((WsClient if door == "ws" else SseReader)(gateway.port, path, receive_buffer=4096, limit=60))
+        for reader in readers:
+            reader.wait_op("subscribed") if door == "ws" else reader.wait_open()
+            reader.pause()
+        for start in range(0, 3000, 100):
+            lines = "\n".join('{"event_type":"a","data":"%s"}' % ("x" * 1000) for _ in range(100))
+            assert post(gateway.port, "/events", lines, {"Content-Type": "application/x-ndjson"}).status == 202, start
+        wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["link"]["received_seq"] >= 3000, 20, "the feed")
+        for reader in readers:
+            reader.unpause()
+        told = 0
+        for reader in readers:
+            reader.wait(lambda r: r.events and r.events[-1]["seq"] == 3000, 60)
+            gaps = reader.ops("gap") if door == "ws" else reader.notices("hub.gap")
+            missing = set(range(1, 3001)) - {e["seq"] for e in reader.events}
+            ranges = set()
+            for gap in gaps:
+                assert gap["reason"] == "slow"
+                ranges |= set(range(int(gap["from"].split("-")[1]) + 1, int(gap["to"].split("-")[1]) + 1))
+            assert ranges == missing and sum(gap["dropped"] for gap in gaps) == len(missing)
+            told += len(missing)
+        metrics = Metrics(gateway.port)
+        assert metrics.get("notifyhub_dropped_total", reason="slow_oldest") == told > 0
+        assert get(gateway.port, "/stats").json["gateway"]["dropped"]["slow_oldest"] == told
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def test_pages_of_history_that_nobody_reads_are_bounded(start_hub, start_gateway):
+    """Answers of megabytes to clients that do not take them are a part of the budget for bodies."""
+    from support.http import post
+    gateway = start_gateway(start_hub("--hub-stats-event", ""), "--gateway-max-body-bytes", "1MiB").wait_connected()
+    for _ in range(20):
+        lines = "\n".join('{"event_type":"a","data":"%s"}' % ("x" * 9000) for _ in range(100))
+        assert post(gateway.port, "/events", lines, {"Content-Type": "application/x-ndjson"}).status == 202
+    before = gateway.rss_kib()
+    sockets = []
+    try:
+        for _ in range(100):  # 100 x 4 MiB of answers; 32 x 1 MiB may be in memory
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", gateway.port))
+            sock.sendall(b"GET /events?since=earliest&limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
+            sockets.append(sock)
+        wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["rejected"]["http"].get("overloaded", 0) > 50, 30,
+                   "refusals")
+        refused = request(gateway.port, "GET", "/events?since=earliest&limit=10000", limit=30)
+        refused.problem(503, "overloaded")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert not PLAIN or gateway.rss_kib() - before < 150 * 1024
+    finally:
+        for sock in sockets:
+            sock.close()
+    wait_until(lambda: get(gateway.port, "/events?since=earliest&limit=10").status == 200, 30, "room again")
