@@ -108,12 +108,14 @@ const struct json_t *answer_object(const struct json_t *json, const char *key)
     return json_is_object(value) ? value : NULL;
 }
 
-const struct json_t *answer_last(const struct json_t *json, const char *key)
+size_t answer_count(const struct json_t *json, const char *key)
 {
-    const json_t *array = json_object_get(json, key);
-    const size_t count = json_array_size(array);
+    return json_array_size(json_object_get(json, key));
+}
 
-    return count > 0 ? json_array_get(array, count - 1) : NULL;
+const struct json_t *answer_element(const struct json_t *json, const char *key, size_t index)
+{
+    return json_array_get(json_object_get(json, key), index);
 }
 
 struct position answer_position(const struct json_t *json, const char *key)

@@ -29,8 +29,10 @@ bool answer_bool(const struct json_t *json, const char *key);
 double answer_double(const struct json_t *json, const char *key);
 /* The member when it is an object, else NULL; lent. */
 const struct json_t *answer_object(const struct json_t *json, const char *key);
-/* The last element of the member when it is an array with some, else NULL; lent. */
-const struct json_t *answer_last(const struct json_t *json, const char *key);
+/* How many elements the member has when it is an array, else 0; and one of them, NULL beyond the
+ * last; lent. */
+size_t answer_count(const struct json_t *json, const char *key);
+const struct json_t *answer_element(const struct json_t *json, const char *key, size_t index);
 /* The member as a position; an absent or malformed one has the epoch "". */
 struct position answer_position(const struct json_t *json, const char *key);
 

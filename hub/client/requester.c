@@ -227,6 +227,11 @@ static nhub_err send_frames(struct requester *r, struct zframe *frames, size_t c
     return result;
 }
 
+bool requester_is_connected(const struct requester *r)
+{
+    return r->is_connected;
+}
+
 bool requester_is_ready(struct requester *r)
 {
     read_monitor(r);

@@ -65,6 +65,8 @@ NHUB_MUST_USE nhub_err requester_reconnect(struct requester *r);
 /* Lets w be readable when there is something to process, also after a reconnect. w outlives r, or
  * is unwatched with NULL. Errors: NHUB_ESYS. */
 NHUB_MUST_USE nhub_err requester_watch(struct requester *r, struct wakeup *w);
+/* Whether the connection stands, as of the last call. */
+bool requester_is_connected(const struct requester *r);
 /* Whether requests can be sent now; false also while a loss waits to be processed. */
 bool requester_is_ready(struct requester *r);
 

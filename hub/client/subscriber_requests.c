@@ -47,10 +47,14 @@ static bool is_good(struct nhub_subscriber *s, const struct requester_answer *an
 
 static void read_head(const struct json_t *json, struct gap_head *out)
 {
+    const size_t void_count = answer_count(json, "voids");
+
     *out = (struct gap_head){.newest = {.seq = answer_u64(json, "seq")}};
     (void)snprintf(out->newest.epoch, sizeof out->newest.epoch, "%s",
                    answer_text(json, "epoch", ""));
-    out->void_to = answer_u64(answer_last(json, "voids"), "to");
+    if (void_count > 0) {
+        out->void_to = answer_u64(answer_element(json, "voids", void_count - 1), "to");
+    }
     out->is_degraded =
         strcmp(answer_text(answer_object(json, "journal"), "state", ""), "degraded") == 0;
 }

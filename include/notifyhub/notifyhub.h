@@ -5,13 +5,14 @@
  *   event.h       events and positions as a program sees them
  *   publisher.h   sends events: fire and forget, or acknowledged
  *   subscriber.h  receives events: handlers for each type, gap detection with refill
+ *   consumer.h    takes events of a consumer group and acknowledges them: at least once
  *   client.h      asks the hub: health, info, statistics, history, any request
  *   log.h         where the library tells what happens to its connections
  *
  * Rules that hold everywhere:
  * - What can fail returns nhub_err; result parameters stay untouched on failure.
- * - A handle (publisher, subscriber, client) belongs to one thread at a time; different handles are
- *   independent of each other. Each has its own ZeroMQ context with one I/O thread.
+ * - A handle (publisher, subscriber, consumer, client) belongs to one thread at a time; different
+ * handles are independent of each other. Each has its own ZeroMQ context with one I/O thread.
  * - Texts that go in are NUL-terminated UTF-8 unless a length stands beside them, and are copied.
  *   Texts that come out are lent for as long as their comment says.
  * - Option structs start zeroed; a field that is 0 or NULL means the default in its comment.
@@ -21,6 +22,7 @@
 #define NOTIFYHUB_NOTIFYHUB_H
 
 #include <notifyhub/client.h>
+#include <notifyhub/consumer.h>
 #include <notifyhub/error.h>
 #include <notifyhub/event.h>
 #include <notifyhub/log.h>

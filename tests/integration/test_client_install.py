@@ -9,6 +9,7 @@ import pytest
 
 from support.daemons import BIN_DIR, ROOT, SANITIZER_REPORT
 from support.waiting import seconds
+from support.zmq_clients import Dealer, event
 
 BUILD_DIR = os.environ.get("NHUB_BUILD_DIR") or os.path.dirname(BIN_DIR)
 EXAMPLE = os.path.join(ROOT, "hub", "client", "example")
@@ -97,6 +98,10 @@ def test_the_example_builds_with_find_package(prefix, hub, tmp_path):
     run("cmake", "--build", build)
     for program in ("thermometer", "thermometer_static"):
         run_example(build / program, hub, prefix)
+    with Dealer(hub) as dealer:
+        dealer.publish(*[event("order.new", {"customer": n}) for n in range(3)])
+    out = run(build / "mailer", "127.0.0.1", hub.requests, 3, env={"LD_LIBRARY_PATH": libdir(prefix)}, limit=30)
+    assert re.findall(r"^mail for order \S+ \(attempt 1\): (.*)$", out, re.M) == [f'{{"customer": {n}}}' for n in range(3)]
 
 
 def declared():

@@ -14,9 +14,11 @@ class ClientDriver:
     """`driver("publish 1000 - t {}")` sends a command and returns its answer, a dict. Lines that come before it
     (events and gaps while `run` works) are in `.events` and `.gaps`."""
 
+    program_name = "client_driver"
+
     def __init__(self, hub, host="127.0.0.1"):
-        ports = [str(p) for p in (hub if isinstance(hub, tuple) else (hub.collector, hub.publisher, hub.requests))]
-        self.process = subprocess.Popen([program("client_driver"), host, *ports], stdin=subprocess.PIPE,
+        ports = self.ports_of(hub)
+        self.process = subprocess.Popen([program(self.program_name), host, *map(str, ports)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.events, self.gaps, self.log = [], [], []
         self._lines = queue.Queue()
@@ -24,6 +26,10 @@ class ClientDriver:
                          threading.Thread(target=self._read_err, daemon=True)]
         for thread in self._threads:
             thread.start()
+
+    @staticmethod
+    def ports_of(hub):
+        return hub if isinstance(hub, tuple) else (hub.collector, hub.publisher, hub.requests)
 
     def _read_out(self):
         for line in self.process.stdout:
@@ -44,8 +50,10 @@ class ClientDriver:
             line = self._lines.get(timeout=seconds(limit))
             assert line is not None, f"the driver ended: {self.process.wait()}\n{''.join(self.log)[-6000:]}"
             answer = json.loads(line)
-            if "event" in answer:
+            if "event" in answer and "err" not in answer:
                 self.events.append(answer)
+            elif "delivery" in answer:
+                self.events.append(answer["delivery"])
             elif "gap" in answer:
                 self.gaps.append(answer["gap"])
             else:
@@ -112,3 +120,14 @@ class ClientDriver:
         else:
             self.process.kill()
             self.process.wait()
+
+
+class ConsumerDriver(ClientDriver):
+    """The same for a consumer (integration/consumer_driver.c); deliveries of `take` are in `.events`. hub: a Hub, or the
+    port for requests."""
+
+    program_name = "consumer_driver"
+
+    @staticmethod
+    def ports_of(hub):
+        return (hub if isinstance(hub, int) else hub.requests,)

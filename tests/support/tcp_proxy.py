@@ -21,7 +21,7 @@ class TcpProxy:
         self._wake_out, self._wake_in = socket.socketpair()
         self._lock = threading.Lock()
         self._pairs = []  # (client, server)
-        self._holds_answers = self._is_closed = self._wants_cut = self._refuses = False
+        self._holds_answers = self._is_holding = self._is_closed = self._wants_cut = self._refuses = False
         self.connections = 0
         self.request_bytes = self.held_bytes = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -30,6 +30,8 @@ class TcpProxy:
     def hold_answers(self):
         with self._lock:
             self._holds_answers = True
+        self._wake()
+        wait_until(lambda: self._is_holding, 10, "the relay to hold answers")
 
     def pass_answers(self):
         with self._lock:
@@ -114,6 +116,7 @@ class TcpProxy:
         while not self._is_closed:
             with self._lock:
                 holds, cuts = self._holds_answers, self._wants_cut
+            self._is_holding = holds
             if cuts:
                 self._close_pairs(list(self._pairs))
                 self.held_bytes = 0
