@@ -14,6 +14,8 @@
 
 #define WAIT_MS        25000 /* at the hub, and … */
 #define WAIT_SPREAD_MS 10000 /* … up to this much more, so that they do not all end together */
+#define RETRY_MS       250   /* while the hub is away */
+#define CROWD_MS       5000  /* while too many others wait */
 #define BYTES_MIN      65536u
 #define BYTES_MAX      (1024u * 1024u)
 #define EVENT_OVERHEAD 256
@@ -325,12 +327,25 @@ void ws_consume_flush(struct ws_consumers *c)
 
 /* ---- fetching ---- */
 
+/* From 0 to below `range`, evenly enough. */
+static int64_t spread(struct ws_env *env, uint32_t range)
+{
+    env->spread = env->spread * 1103515245U + 12345U;
+    return env->spread / 65536U % range;
+}
+
 /* What goes away by itself: the next try may do better. */
 static bool is_passing(enum reject_reason reason)
 {
     return reason == REJECT_HUB_UNAVAILABLE || reason == REJECT_OUTCOME_UNKNOWN ||
            reason == REJECT_OVERLOADED || reason == REJECT_JOURNAL ||
            reason == REJECT_TOO_MANY_WAITING;
+}
+
+/* At a tick of the clock after so long, not together with all others. */
+static void try_later(struct ws_consumer *w, int64_t after_ms)
+{
+    w->retry_ms = clock_mono_ms() + after_ms + spread(w->owner->env, (uint32_t)after_ms);
 }
 
 /* The fetch brought no answer that can be used. */
@@ -342,7 +357,7 @@ static void fetch_failed(struct ws_consumer *w, struct ws_fetch *f)
 
     drop_fetch(f);
     if (w->is_told && is_passing(reason)) {
-        w->is_away = true;
+        try_later(w, reason == REJECT_TOO_MANY_WAITING ? CROWD_MS : RETRY_MS);
         return;
     }
     ws_group_error(c->conn, c->env, w->id, w->id_len, w->group, reason, detail);
@@ -409,7 +424,9 @@ static void finish_fetch(struct ws_group_job *j)
         tell_gap(w, &f->answer.gap);
     }
     if (!charge(f) || w->credit == 0 || j->job.event_count == 0) {
-        w->is_away = j->job.event_count > 0;
+        if (j->job.event_count > 0) {
+            try_later(w, RETRY_MS);
+        }
         drop_fetch(f);
         ws_consumer_want(w);
         return;
@@ -428,10 +445,7 @@ static uint32_t fetch_bytes(const struct ws_env *env)
 /* The first one tells whether the group is there; the others wait at the hub. */
 static int64_t wait_of(const struct ws_consumer *w)
 {
-    struct ws_env *env = w->owner->env;
-
-    env->spread = env->spread * 1103515245U + 12345U;
-    return w->is_told ? WAIT_MS + env->spread / 65536U % WAIT_SPREAD_MS : 0;
+    return w->is_told ? WAIT_MS + spread(w->owner->env, WAIT_SPREAD_MS) : 0;
 }
 
 void ws_consumer_want(struct ws_consumer *w)
@@ -440,13 +454,13 @@ void ws_consumer_want(struct ws_consumer *w)
     const int64_t wait_ms = wait_of(w);
     struct ws_fetch *f = NULL;
 
-    if (w->fetch || w->pending || w->is_away || !has_credit(w) || session_has_ended(c->session) ||
-        (w->is_told && session_is_blocked(c->session))) {
+    if (w->fetch || w->pending || w->retry_ms != 0 || !has_credit(w) ||
+        session_has_ended(c->session) || (w->is_told && session_is_blocked(c->session))) {
         return;
     }
     f = calloc(1, sizeof *f);
     if (!f) {
-        w->is_away = true;
+        try_later(w, RETRY_MS);
         return;
     }
     f->j.env = c->env;
@@ -463,7 +477,7 @@ void ws_consumer_want(struct ws_consumer *w)
     if (f->j.text.failed) {
         ws_group_job_fini(&f->j);
         free(f);
-        w->is_away = true;
+        try_later(w, RETRY_MS);
         return;
     }
     w->fetch = f;
@@ -574,7 +588,9 @@ static void tick(struct ws_consumer *w, int64_t now_ms)
         drop_consumer(w);
         return;
     }
-    w->is_away = false;
+    if (w->retry_ms <= now_ms) {
+        w->retry_ms = 0;
+    }
     send_pending(w);
 }
 

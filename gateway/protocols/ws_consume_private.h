@@ -26,7 +26,7 @@ struct ws_consumer {
     uint32_t credit;
     int64_t visibility_ms; /* as the last fetch said */
     bool is_told;          /* the consume was answered */
-    bool is_away;          /* the last fetch failed: the next one when the clock ticks */
+    int64_t retry_ms;      /* the last fetch failed: the next one not before this; 0 = it did not */
     char group[GROUP_NAME_MAX + 1];
     char member[GROUP_MEMBER_MAX + 1];
     char id[WS_OP_ID_MAX]; /* of the consume that is not answered yet */
