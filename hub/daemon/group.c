@@ -119,18 +119,16 @@ static bool is_beside(const struct group_gap *a, const struct group_gap *b)
            b->from.seq <= a->to.seq && b->to.seq >= a->from.seq;
 }
 
-/* Gaps side by side are one. When too many wait to be told the newest ones become one as well: it
- * then says more than was lost, never less. */
-void group_add_gap(struct group *g, const struct group_gap *gap)
+void group_append_gap(struct group *g, const struct group_gap *gap)
 {
-    struct group_gap *last = g->gap_count > 0 ? &g->gaps[g->gap_count - 1] : NULL;
+    struct group_gap *last;
 
-    if (last && is_beside(last, gap)) {
-        last->from.seq = gap->from.seq < last->from.seq ? gap->from.seq : last->from.seq;
-        last->to.seq = gap->to.seq > last->to.seq ? gap->to.seq : last->to.seq;
-    } else if (g->gap_count < GROUP_GAPS_MAX) {
+    if (g->gap_count < GROUP_GAPS_MAX) {
         g->gaps[g->gap_count++] = *gap;
     } else {
+        /* Too many wait to be told: the newest ones become one, which says more than was lost,
+         * never less. */
+        last = &g->gaps[GROUP_GAPS_MAX - 1];
         if (strcmp(last->from.epoch, gap->from.epoch) == 0 && gap->from.seq < last->from.seq) {
             last->from.seq = gap->from.seq;
         }
@@ -146,6 +144,19 @@ void group_drop_oldest_gap(struct group *g)
     memmove(&g->gaps[0], &g->gaps[1], g->gap_count * sizeof g->gaps[0]);
 }
 
+/* Gaps side by side are one. */
+static void add_gap(struct group *g, const struct group_gap *gap)
+{
+    struct group_gap *last = g->gap_count > 0 ? &g->gaps[g->gap_count - 1] : NULL;
+
+    if (last && is_beside(last, gap)) {
+        last->from.seq = gap->from.seq < last->from.seq ? gap->from.seq : last->from.seq;
+        last->to.seq = gap->to.seq > last->to.seq ? gap->to.seq : last->to.seq;
+    } else {
+        group_append_gap(g, gap);
+    }
+}
+
 /* Numbers behind from_seq up to to_seq, of the epoch that is now. */
 static void note_gap(struct group *g, uint64_t from_seq, uint64_t to_seq,
                      enum group_gap_reason reason)
@@ -154,7 +165,7 @@ static void note_gap(struct group *g, uint64_t from_seq, uint64_t to_seq,
 
     gap.from.seq = from_seq;
     gap.to.seq = to_seq;
-    group_add_gap(g, &gap);
+    add_gap(g, &gap);
 }
 
 static void lose(struct group *g, struct open_event *e, enum group_gap_reason reason)
@@ -279,7 +290,7 @@ void group_change_epoch(struct group *g, const struct position *start)
     }
     open_set_clear(g->open);
     if (g->cursor.epoch[0] != '\0') {
-        group_add_gap(g, &gap);
+        add_gap(g, &gap);
     }
     g->cursor = *start;
     g->noted_cursor = start->seq;
@@ -291,7 +302,7 @@ void group_note_gap(struct group *g, const struct group_gap *gap)
     group_record(g,
                  &(struct group_change){
                      .op = GROUP_OP_GAP, .from = gap->from, .to = gap->to, .reason = gap->reason});
-    group_add_gap(g, gap);
+    group_append_gap(g, gap);
 }
 
 bool group_has_gap(const struct group *g)

@@ -24,7 +24,8 @@ struct group {
 /* Writes the change down. */
 void group_record(struct group *g, const struct group_change *change);
 void group_drop_oldest_gap(struct group *g);
-void group_add_gap(struct group *g, const struct group_gap *gap);
+/* As it is: gaps that are side by side by now were told apart when they came. */
+void group_append_gap(struct group *g, const struct group_gap *gap);
 /* Takes the event from whoever has it and forgets it. */
 void group_settle(struct group *g, struct open_event *e);
 /* Its member does not have it any more. */

@@ -145,7 +145,7 @@ static nhub_err restore_open(struct group *g, const struct group_change *change,
         group_bury(g, change->seq);
         break;
     case GROUP_OP_EXTENDED:
-        if (e->attempt == 0) {
+        if (e->attempt == 0 || e->was_nacked) {
             return NHUB_EPROTO;
         }
         open_set_move(g->open, e, OPEN_PENDING, mono_of(change, now));
@@ -192,7 +192,7 @@ static nhub_err restore_gap(struct group *g, const struct group_change *change)
     const struct group_gap gap = {.from = change->from, .to = change->to, .reason = change->reason};
 
     if (change->op == GROUP_OP_GAP) {
-        group_add_gap(g, &gap);
+        group_append_gap(g, &gap);
         return NHUB_OK;
     }
     if (g->gap_count == 0) {
