@@ -386,14 +386,20 @@ static int disk_fd(const struct journal *j)
 
 /* ---- looks ---- */
 
+uint64_t disk_settled_to(const struct disk *d)
+{
+    return d->passed > d->journaled ? d->passed : d->journaled;
+}
+
 uint64_t disk_oldest(const struct disk *d)
 {
     const uint64_t in_memory = ring_oldest(d->ring);
+    uint64_t oldest = d->report.oldest;
 
-    if (!is_of_report(d) || d->report.oldest == 0 || d->report.oldest > in_memory) {
-        return in_memory;
+    if (!is_of_report(d) || oldest == 0) {
+        oldest = disk_settled_to(d) + 1; /* nothing is on disk: what will be there, if anything */
     }
-    return d->report.oldest;
+    return oldest < in_memory ? oldest : in_memory;
 }
 
 static void disk_state(const struct journal *j, struct journal_state *out)

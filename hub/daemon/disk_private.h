@@ -51,6 +51,8 @@ struct disk {
 
 struct disk *disk_of(struct journal *j);
 uint64_t disk_oldest(const struct disk *d); /* first number that can be had; last + 1 = none */
+/* All up to here are in the store or were lost; those behind are on their way. */
+uint64_t disk_settled_to(const struct disk *d);
 /* Hands the open batch over, if there is something in it. */
 void disk_commit_open(struct disk *d);
 

@@ -27,36 +27,45 @@ static void park(struct disk *d, struct disk_scan *s)
     d->last_parked = s;
 }
 
-/* Everything up to here is in the store, or was lost. */
-static uint64_t settled_to(const struct disk *d)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-    return d->passed > d->journaled ? d->passed : d->journaled;
+    return a < b ? a : b;
 }
 
+/* Not further than to the ring: it may have what the disk did not take. */
 static void send_to_reader(struct disk *d, struct disk_scan *s)
 {
-    s->to = settled_to(d);
+    s->to = smaller(d->journaled, ring_oldest(d->ring) - 1);
     s->status = NHUB_OK;
     disk_reader_post(d->reader, s);
+}
+
+static bool is_something_under_way(const struct disk *d)
+{
+    return d->done_batch + 1 < d->base.batch || (d->open && disk_batch_events(d->open) > 0);
 }
 
 /* The next step of a scan that is not over. */
 static void advance(struct disk *d, struct disk_scan *s)
 {
     struct journal_scan *scan = s->scan;
-    const uint64_t to = scan->to < d->last_seq ? scan->to : d->last_seq;
+    const uint64_t to = smaller(scan->to, d->last_seq);
+    const uint64_t in_memory = ring_oldest(d->ring);
 
+    if (scan->scanned_to + 1 < in_memory && scan->scanned_to >= d->journaled &&
+        scan->scanned_to < d->passed) {
+        /* Lost, and gone from memory too: nobody will ever have these. */
+        scan->scanned_to = smaller(smaller(d->passed, in_memory - 1), to);
+    }
     if (s->is_stopped || scan->scanned_to >= to) {
         finish(d, s, NHUB_OK);
-    } else if (scan->scanned_to + 1 >= ring_oldest(d->ring)) {
+    } else if (scan->scanned_to + 1 >= in_memory) {
         (void)ring_walk(d->ring, scan);
         finish(d, s, NHUB_OK);
-    } else if (disk_voids_has(&d->voids, scan->scanned_to + 1, "not_stored")) {
-        finish(d, s, NHUB_OK); /* ends in front of what was lost meanwhile */
-    } else if (scan->scanned_to < settled_to(d)) {
+    } else if (scan->scanned_to < d->journaled) {
         send_to_reader(d, s);
-    } else if (d->done_batch + 1 < d->base.batch) {
-        park(d, s); /* handed over and not written yet */
+    } else if (is_something_under_way(d)) {
+        park(d, s);
     } else {
         finish(d, s, NHUB_OK);
     }

@@ -9,6 +9,7 @@
 #include "daemon/stats.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,8 @@ struct lookup {
     struct call call;
     uint64_t matches;
     uint64_t scanned; /* count: records visited */
+    pthread_t loop;
+    pthread_t counting; /* the thread that visits now */
     int64_t deadline_ns;
     bool is_too_large;
 };
@@ -40,6 +43,7 @@ static struct lookup *create(struct journal *journal, struct call *call)
         return NULL;
     }
     l->journal = journal;
+    l->loop = pthread_self();
     call_move(&l->call, call);
     return l;
 }
@@ -160,12 +164,22 @@ static bool has_prefix(const struct request *r, const struct journal_record *rec
     return r->pattern_count == 0;
 }
 
+/* The loop serves everybody, a thread of the journal only those who read. */
+static void begin_counting(struct lookup *l)
+{
+    const int64_t max_ms =
+        pthread_equal(l->loop, pthread_self()) ? LOOKUP_COUNT_MS : LOOKUP_COUNT_ASIDE_MS;
+
+    l->counting = pthread_self();
+    l->deadline_ns = clock_mono_ns() + max_ms * INT64_C(1000000);
+}
+
 static bool count_record(struct journal_scan *scan, const struct journal_record *record)
 {
     struct lookup *l = lookup_of(scan);
 
-    if (l->scanned == 0) {
-        l->deadline_ns = clock_mono_ns() + LOOKUP_COUNT_MS * INT64_C(1000000);
+    if (l->scanned == 0 || !pthread_equal(l->counting, pthread_self())) {
+        begin_counting(l);
     }
     if (++l->scanned % CLOCK_EVERY == 0 && clock_mono_ns() > l->deadline_ns) {
         l->is_too_large = true;

