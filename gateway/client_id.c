@@ -28,12 +28,13 @@ nhub_err client_id_parse(const char *text, size_t len, uint64_t *out)
         return NHUB_EINVAL;
     }
     for (size_t i = 0; i < len; i++) {
-        const char *digit = text[i] ? strchr(digits, text[i]) : NULL;
+        const char *found = text[i] ? strchr(digits, text[i]) : NULL;
+        const uint64_t digit = found ? (uint64_t)(found - digits) : 0;
 
-        if (!digit || number > (UINT64_MAX - 35) / 36) {
+        if (!found || number > (UINT64_MAX - digit) / 36) {
             return NHUB_EINVAL;
         }
-        number = number * 36 + (uint64_t)(digit - digits);
+        number = number * 36 + digit;
     }
     *out = number;
     return NHUB_OK;
