@@ -93,7 +93,9 @@ def test_sub_resumes_after_the_gateway_was_away(hub, gateway):
         assert [json.loads(line)["data"] for line in sub.lines] == [1, 2, 3, 4]
 
 
-def test_sub_tells_a_new_epoch(hub, gateway):
+def test_sub_tells_a_new_epoch(start_hub, start_gateway):
+    hub = start_hub("--hub-journal-enabled", "false")
+    gateway = start_gateway(hub).wait_connected()
     with RunningCommand(None, "sub", "--gateway", gateway.url, "--since", "earliest", "--json") as sub:
         with Dealer(hub) as dealer:
             dealer.publish(event("t", 1))
