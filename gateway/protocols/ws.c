@@ -504,7 +504,7 @@ void ws_end_some(struct ws_server *server, size_t n, enum session_end why)
         if (n == 0) {
             return;
         }
-        if (p->close_code == 0 && p->conn) {
+        if (p->close_code == 0 && p->conn && !ws_conn_is_ending(p->conn)) {
             ws_conn_end(p->conn, why);
             n--;
         }

@@ -28,6 +28,8 @@ struct ws_conn {
     bool is_resuming;
     const struct ws_op *op; /* being carried out */
     bool is_paused;
+    bool is_ending; /* as soon as its publishes are answered */
+    enum session_end end_why;
 };
 
 void ws_conn_count_reject(struct ws_env *env, enum reject_reason reason)
@@ -248,7 +250,7 @@ static void pace(struct ws_conn *conn)
     const bool little =
         in_flight <= IN_FLIGHT_MAX / 2 && session_waiting_bytes(conn->session) <= WAITING_MAX / 2;
 
-    if (session_has_ended(conn->session)) {
+    if (session_has_ended(conn->session) || conn->is_ending) {
         return;
     }
     if (!conn->is_paused && too_much) {
@@ -414,7 +416,7 @@ void ws_conn_message(struct ws_conn *conn, const char *text, size_t len)
     struct ws_op_error error;
     nhub_err err = NHUB_OK;
 
-    if (session_has_ended(conn->session)) {
+    if (session_has_ended(conn->session) || conn->is_ending) {
         return;
     }
     if (!utf8_valid(text, len)) {
@@ -457,9 +459,24 @@ void ws_conn_ping(struct ws_conn *conn)
     }
 }
 
+/* An answer that is on its way would be lost with the connection, and leave its publisher in doubt.
+ */
 void ws_conn_end(struct ws_conn *conn, enum session_end why)
 {
-    session_close(conn->session, why);
+    const bool may_wait = why == SESSION_END_RESTART || why == SESSION_END_STOP;
+
+    if (!may_wait || conn->publishes.count == 0 || session_has_ended(conn->session)) {
+        session_close(conn->session, why);
+    } else if (!conn->is_ending) {
+        conn->is_ending = true;
+        conn->end_why = why;
+        conn->ops->pause(conn->context, true);
+    }
+}
+
+bool ws_conn_is_ending(const struct ws_conn *conn)
+{
+    return conn->is_ending;
 }
 
 void ws_conn_published(struct ws_env *env, struct letter *letter)
@@ -467,7 +484,9 @@ void ws_conn_published(struct ws_env *env, struct letter *letter)
     struct ws_conn *conn = NULL;
 
     ws_publish_finish(env, letter, &conn);
-    if (conn) {
+    if (conn && conn->is_ending && conn->publishes.count == 0) {
+        session_close(conn->session, conn->end_why);
+    } else if (conn) {
         pace(conn);
     }
 }

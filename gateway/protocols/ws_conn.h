@@ -81,7 +81,10 @@ void ws_conn_message(struct ws_conn *conn, const char *text, size_t len); /* any
 void ws_conn_writable(struct ws_conn *conn);
 void ws_conn_tick(struct ws_conn *conn); /* each second */
 void ws_conn_ping(struct ws_conn *conn);
-void ws_conn_end(struct ws_conn *conn, enum session_end why); /* close() follows */
+/* close() follows: at once, or, when the gateway goes, as soon as the publishes under way are
+ * answered; nothing further is read until then. */
+void ws_conn_end(struct ws_conn *conn, enum session_end why);
+bool ws_conn_is_ending(const struct ws_conn *conn);
 /* Notes a refusal that the transport made. */
 void ws_conn_count_reject(struct ws_env *env, enum reject_reason reason);
 

@@ -325,3 +325,104 @@ def test_publishing_through_the_gateway_survives_the_same(make_stage):
     assert stage.settle() == []
     got = [e["data"] for e in stage.watchers[1].reader.events if e["event_type"] == "p"]
     assert len(got) == len(set(got)) and set(accepted) <= set(got) <= set(accepted) | set(doubtful)
+
+
+# --- the hub's own life: its journal keeps epoch and events ---
+
+
+def journal(stage):
+    """The epoch, and (reason, from, to) of each void that the hub knows."""
+    with Dealer(stage.hub) as dealer:
+        answer = dealer.request({"action": "position"}, limit=20)
+    return answer["epoch"], [(v["reason"], v["from"], v["to"]) for v in answer["voids"]]
+
+
+def test_a_clean_restart_of_the_hub_is_noticed_by_nobody(make_stage):
+    stage = make_stage()
+    epoch = stage.hub.epoch
+    for _ in range(3):
+        stage.flow.wait(200)
+        stage.hub.restart()
+        stage.flow.wait(100)
+    assert stage.hub.epoch == epoch
+    assert stage.settle() == []
+    assert journal(stage) == (epoch, [])
+
+
+def test_a_killed_hub_leaves_a_gap_with_the_exact_range_and_the_epoch_stays(make_stage):
+    stage = make_stage()
+    epoch, kills = stage.hub.epoch, 3
+    for _ in range(kills):
+        stage.flow.wait(300)
+        stage.hub.kill()
+        stage.flow.wait(100)
+        stage.hub.start()
+        stage.gateway.wait_connected(30)
+        stage.flow.wait(100)
+    assert stage.hub.epoch == epoch
+    gaps = stage.settle()
+    _, voids = journal(stage)
+    assert len(gaps) == len(voids) == kills and all(reason == "unclean_stop" for reason, _, _ in voids)
+    # Each gap ends where the void ends, and begins inside it or in front of it: what came live is not missing.
+    for (first, last, reason), (_, low, high) in zip(gaps, voids):
+        assert reason == "unclean_stop" and split(last) == (epoch, high)
+        assert split(first)[0] == epoch and low - 1 <= split(first)[1] < high
+    # Whoever resumes is told the same: from in front of the void, from inside it, from its end.
+    _, low, high = voids[-1]
+    came = split(gaps[-1][0])[1]
+    for since, expected in ((low - 1, came), (came, came), (high - 5, high - 5)):
+        with WsClient(stage.gateway.port, f"/ws?since={epoch}-{since}") as ws:
+            resume = ws.wait_op("subscribed")["resume"]
+            assert resume["result"] == "gap", (since, resume)
+            told = (resume["gap"]["from"], resume["gap"]["to"], resume["gap"]["reason"])
+            assert told == (f"{epoch}-{expected}", f"{epoch}-{high}", "unclean_stop")
+    with WsClient(stage.gateway.port, f"/ws?since={epoch}-{high}") as ws:
+        assert "gap" not in ws.wait_op("subscribed")["resume"]
+
+
+def test_a_new_gateway_behind_a_killed_hub_tells_the_gap_too(make_stage, start_gateway):
+    """It has nothing in its cache but what the hub kept; its backfill reaches over the void."""
+    stage = make_stage()
+    stage.hub.kill()
+    stage.hub.start()
+    stage.gateway.wait_connected(30)
+    stage.flow.wait(100)
+    stage.settle()
+    epoch, [(_, low, high)] = journal(stage)
+    late = start_gateway(stage.hub).wait_connected()
+    for since in (0, low - 3, low - 1, low, high - 1):
+        page = get(late.port, f"/events?since={epoch}-{since}&limit=10000").json
+        seen = [e["seq"] for e in page["events"]]
+        if page["result"] == "replayed":
+            assert seen == list(range(since + 1, low))
+            page = get(late.port, f"/events?since={page['next']}&limit=10000").json
+        gap = page["gap"]
+        assert (gap["from"], gap["to"], gap["reason"]) == (f"{epoch}-{max(since, low - 1)}", f"{epoch}-{high}", "unclean_stop")
+        assert page["events"][0]["seq"] == high + 1
+    with SseReader(late.port, "/events", last_event_id=f"{epoch}-0") as stream:
+        stream.wait(lambda s: s.notices("hub.gap") and s.events and s.events[-1]["seq"] > high)
+        seqs = [e["seq"] for e in stream.events]
+        assert seqs[:low - 1] == list(range(1, low)) and seqs[low - 1] == high + 1
+
+
+def test_publishes_with_an_id_are_kept_once_over_a_kill(make_stage):
+    """synced means kept; the same id after the crash is a repeat with the first one's number."""
+    stage = make_stage()
+    stage.flow.stop()
+
+    def publish(number):
+        return post(stage.gateway.port, "/events?durability=synced", {"event_type": "p", "data": number},
+                    {"Idempotency-Key": f"k{number}"}, limit=30)
+
+    first = [publish(number) for number in range(10)]
+    assert all(a.status == 202 and a.json["durability"] == "synced" for a in first), first[0]
+    stage.hub.kill()
+    stage.hub.start()
+    stage.gateway.wait_connected(30)
+    for number, before in enumerate(first):
+        again = publish(number).json
+        assert again["duplicate"] is True and again["seq"] == before.json["seq"] and again["epoch"] == before.json["epoch"]
+    post(stage.gateway.port, "/events", {"event_type": "p", "data": "other"},
+         {"Idempotency-Key": "k3"}).problem(422, "duplicate_conflict")
+    page = get(stage.gateway.port, f"/events?event_type=p&since={stage.hub.epoch}-0&limit=100").json
+    assert [e["data"] for e in page["events"]] == list(range(10))

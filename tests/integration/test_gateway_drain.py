@@ -170,3 +170,99 @@ def test_a_reload_takes_the_log_level_and_keeps_the_connections(hub, start_gatew
         assert publish(gateway, 1).status == 202
         ws.wait_events(1)
     assert os.path.exists(path)
+
+
+class Publisher:
+    """Publishes numbers one after the other until its connection ends, and keeps what it was told of each."""
+
+    def __init__(self, gateway, door, base):
+        self.gateway, self.door, self.base = gateway, door, base
+        self.accepted, self.refused, self.unknown = {}, [], []
+        self._thread = threading.Thread(target=self._http if door == "http" else self._ws, daemon=True)
+        self._thread.start()
+
+    def _note(self, number, answer):
+        if answer is None:
+            self.unknown.append(number)
+        elif "seq" in answer:
+            self.accepted[number] = answer["seq"]
+        elif answer["code"] == "outcome_unknown":
+            self.unknown.append(number)
+        else:
+            self.refused.append(number)
+
+    def _http(self):
+        number = self.base
+        with KeepAlive(self.gateway.port, 30) as connection:
+            while True:
+                try:
+                    answer = connection.request("POST", "/events", event("n", {"n": number}))
+                except (OSError, http.client.HTTPException):
+                    self._note(number, None)
+                    return
+                self._note(number, answer.json)
+                number += 1
+
+    def _ws(self):
+        number = self.base
+        with WsClient(self.gateway.port, "/ws", limit=30) as ws:
+            while not ws.ended:
+                try:
+                    for _ in range(5):  # several under way
+                        ws.send({"op": "publish", "id": number, "event": event("n", {"n": number})})
+                        number += 1
+                except Exception:  # noqa: B902 - the library has many words for a connection that is closed
+                    number += 1
+                    break
+                wait_until(lambda: ws.ended or ws.ops("published", id=number - 1) or ws.ops("error", id=number - 1), 30,
+                           "an answer")
+            self.close_code = ws.wait_close()
+            answers = {m["id"]: m for m in ws.messages if m.get("op") in ("published", "error")}
+            for sent in range(self.base, number):
+                self._note(sent, answers.get(sent))
+
+    def join(self):
+        self._thread.join(seconds(60))
+        assert not self._thread.is_alive()
+
+
+def test_what_is_accepted_while_it_drains_is_there_once(start_hub, start_gateway):
+    """Publishers at both doors go on until they are sent away: each of their events is told and there, or neither."""
+    hub = start_hub("--hub-stats-event", "")
+    gateway = start_gateway(hub, "--gateway-drain-s", "2").wait_connected()
+    other = start_gateway(hub).wait_connected()
+    watchers = [WsClient(gateway.port, "/ws?event_type=none") for _ in range(10)]
+    publishers = [Publisher(gateway, door, 1000000 * i) for i, door in enumerate(["http", "ws"] * 3)]
+    try:
+        wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["published_total"]["ws"] > 100, 20, "publishes")
+        gateway.expected_exit = 0
+        gateway.signal(signal.SIGTERM)
+        gateway.wait(30)
+        for publisher in publishers:
+            publisher.join()
+    finally:
+        for watcher in watchers:
+            watcher.close()
+    head = get(other.port, "/stats").json["gateway"]["link"]["seq"]
+    wait_until(lambda: get(other.port, "/stats").json["gateway"]["link"]["received_seq"] >= head, 20, "the feed")
+    kept, since = {}, "earliest"
+    while True:
+        page = get(other.port, f"/events?event_type=n&limit=10000&since={since}").json
+        for e in page["events"]:
+            assert e["data"]["n"] not in kept
+            kept[e["data"]["n"]] = e["seq"]
+        since = page["next"]
+        if not page["more"]:
+            break
+    for publisher in publishers:
+        assert publisher.accepted and not publisher.refused or publisher.door == "http", publisher.refused
+        for number, seq in publisher.accepted.items():
+            assert kept[number] == seq
+        for number in publisher.refused:
+            assert number not in kept
+        if publisher.door == "ws":
+            assert publisher.close_code in (1012, None)
+    told = sum(len(p.accepted) for p in publishers)
+    doubtful = sum(len(p.unknown) for p in publishers)
+    print(f"{told} accepted, {doubtful} in doubt, {len(kept)} kept")
+    assert told <= len(kept) <= told + doubtful
