@@ -124,9 +124,9 @@ class Stage:
         return self._sent
 
 
-def play(hub, gateway, file, name, limit=90):
+def play(hub, gateway, file, name, limit=90, stage_class=Stage):
     """Plays a scenario; fails with what it said."""
-    stage = Stage(hub, gateway)
+    stage = stage_class(hub, gateway)
     env = {**os.environ, "NHUB_STAGE": f"http://127.0.0.1:{stage._server.server_address[1]}/", "NHUB_GATEWAY_URL": gateway.url,
            "HOME": gateway.folder, "XDG_CONFIG_HOME": gateway.folder, "XDG_CACHE_HOME": gateway.folder}
     try:

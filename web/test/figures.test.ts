@@ -45,7 +45,9 @@ describe("rates", () => {
     expect(rateBetween(sample(1, 10), sample(3, 30), of)).toBe(10);
     expect(rateBetween(sample(1, 10), sample(2, 3), of)).toBeNull();
     expect(rateBetween(sample(1, 10), sample(1, 30), of)).toBeNull();
-    expect(rateLines([sample(1, 0), sample(2, 5), sample(3, 1)], ["HTTP"], (found) => found.in)).toEqual([[2, 3], [5, null]]);
+    expect(rateLines([sample(1, 0), sample(2, 5), sample(3, 1)], ["HTTP"], (found) => found.in)).toEqual([[2, 3], [5, 0.5]]);
+    expect(rateLines([sample(1, 9), sample(4, 5), sample(5, 9)], ["HTTP"], (found) => found.in)).toEqual([[4, 5], [null, 0]]);
+    expect(rateLines([sample(1, 0), sample(100, 5), sample(103, 8)], ["HTTP"], (found) => found.in)).toEqual([[100, 103], [null, 1]]);
     expect(levelLines([sample(1, 4)], [(found) => found.lag, () => undefined])).toEqual([[1], [4], [null]]);
   });
 
@@ -105,6 +107,6 @@ describe("the table of types", () => {
     memory.add(rows.slice(0, 1));
     expect([memory.of("b").length, memory.of("a").length]).toEqual([60, 0]);
     expect(sparkPath([1], 120, 24)).toBe("");
-    expect(sparkPath([0, 2], 59, 24)).toBe("M58.0 23.0L59.0 1.0");
+    expect(sparkPath([0, 2], 19, 24)).toBe("M18.0 23.0L19.0 1.0");
   });
 });

@@ -73,13 +73,24 @@ export async function axe_finds_nothing_on_a_phone(tools) {
 }
 axe_finds_nothing_on_a_phone.options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
-export async function a_phone_never_scrolls_sideways({ page, open }) {
-  await push([{ text: "x".repeat(500) }], { type: "a.rather.long.event.type.that.does.not.fit" });
+export async function a_phone_never_scrolls_sideways({ browser, page, open }) {
+  const long = "a.rather.long.event.type.that.does.not.fit";
+  await push([{ text: "x".repeat(500) }], { type: long, source: "a-publisher-with-a-long-name" });
+  await act("request", { method: "PUT", path: "/groups/a-group-with-quite-a-long-name", body: { event_type: [`${long}.*`, `other.${long}`] } });
+  const other = await browser.page();
+  await open(`#/live?event_type=${long}&event_type=second.${long}*`, other);
   for (const view of VIEWS) {
     await open(`#/${view}`);
     await page.waitForFunction(() => !document.querySelector(".loading"));
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), view);
+    const opened = await page.$("button.open");
+    await opened?.click();
+    const [width, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(width <= 390 && room === 390, `${view}: ${width} of ${room}`);
   }
+  await open("#/live");
+  await page.click("button:has-text('Replay')");
+  const box = await (await page.waitForSelector("#jump")).boundingBox();
+  assert.ok(box.x >= 0 && box.x + box.width <= 390, JSON.stringify(box));
 }
 a_phone_never_scrolls_sideways.options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 

@@ -28,14 +28,14 @@ export const AWAY = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTIO
 export class Browser {
   #browser;
   #context;
-  #origin;
+  #origins;
   #pages = [];
   problems = [];
   expected = []; // regular expressions of problems that are none
 
   static async open(origin, options = {}) {
     const browser = new Browser();
-    browser.#origin = origin;
+    browser.#origins = new Set([origin]);
     browser.#browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS, timeout: ms(30_000) });
     browser.#context = await browser.#browser.newContext({ viewport: { width: 1400, height: 900 }, locale: "en-GB", ...options });
     browser.#context.setDefaultTimeout(ms(20_000));
@@ -49,9 +49,14 @@ export class Browser {
 
   #look(request) {
     const { origin, protocol } = new URL(request.url());
-    if (origin !== this.#origin && protocol !== "data:" && protocol !== "blob:") {
+    if (!this.#origins.has(origin) && protocol !== "data:" && protocol !== "blob:") {
       this.problems.push(`asked ${request.url()}, which is not the gateway`);
     }
+  }
+
+  /** For pages that are not the gateway's. */
+  allow(origin) {
+    this.#origins.add(origin);
   }
 
   async page() {
@@ -59,7 +64,7 @@ export class Browser {
     page.on("console", (message) => message.type() === "error" && this.problems.push(`console: ${message.text()} ${message.location().url}`));
     page.on("pageerror", (error) => this.problems.push(`uncaught: ${error.stack ?? error}`));
     page.on("websocket", (socket) => {
-      if (new URL(socket.url().replace(/^ws/, "http")).origin !== this.#origin) {
+      if (!this.#origins.has(new URL(socket.url().replace(/^ws/, "http")).origin)) {
         this.problems.push(`a WebSocket to ${socket.url()}`);
       }
     });

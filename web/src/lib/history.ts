@@ -40,10 +40,24 @@ export class History {
 
 export type Lines = [number[], ...(number | null)[][]];
 
-/** A line for each name: the rate of its counter. A time without a look is a hole, not a guess. */
+const WINDOW_S = 2.5; /* over which a rate is taken, so that a late answer makes no spike */
+const HOLE_S = 20;
+
+/** The sample that a rate at `i` is made with: the youngest that is old enough. A time without a look is a hole. */
+function partner(samples: readonly Sample[], i: number): Sample | undefined {
+  const at = samples[i]!.at;
+  let before = i - 1;
+  while (before > 0 && at - samples[before]!.at < WINDOW_S) {
+    before--;
+  }
+  return at - samples[i - 1]!.at > HOLE_S ? undefined : samples[before];
+}
+
+/** A line for each name: the rate of its counter. */
 export function rateLines(samples: readonly Sample[], names: readonly string[], of: (sample: Sample) => ByDoor): Lines {
   const later = samples.slice(1);
-  const line = (name: string) => later.map((after, i) => rateBetween(samples[i]!, after, (sample) => of(sample)[name] ?? 0));
+  const pairs = later.map((after, i): [Sample | undefined, Sample] => [partner(samples, i + 1), after]);
+  const line = (name: string) => pairs.map(([before, after]) => (before ? rateBetween(before, after, (sample) => of(sample)[name] ?? 0) : null));
   return [later.map((sample) => sample.at), ...names.map(line)];
 }
 

@@ -63,7 +63,7 @@ export function sparkPath(values: readonly number[], width: number, height: numb
     return "";
   }
   const top = Math.max(...values, 1e-9);
-  const step = width / (SPARK - 1);
+  const step = width / (Math.max(values.length, SPARK / 3) - 1);
   const left = width - (values.length - 1) * step;
   return values.map((value, i) => `${i === 0 ? "M" : "L"}${(left + i * step).toFixed(1)} ${(height - 1 - (value / top) * (height - 2)).toFixed(1)}`).join("");
 }

@@ -18,10 +18,11 @@ function Patterns({ types }: { types: string[] | undefined }): JSX.Element {
   if (types === undefined) {
     return <span class="soft">nothing</span>;
   }
-  const shown = types.length === 0 ? ["everything"] : types.slice(0, 4);
+  const isAll = types.length === 0 || (types.length === 1 && types[0] === "*");
+  const shown = isAll ? ["everything"] : types.slice(0, 4);
   return (
     <ul class="chips">
-      {shown.map((type) => <li key={type} class={types.length === 0 ? "chip soft" : "chip mono"}>{type}</li>)}
+      {shown.map((type) => <li key={type} class={isAll ? "chip soft" : "chip mono"}>{type}</li>)}
       {types.length > 4 && <li class="chip soft" title={types.join(", ")}>{types.length - 4} more</li>}
     </ul>
   );
@@ -69,9 +70,9 @@ function ClientRow({ client, now }: { client: Client; now: number }): JSX.Elemen
       <td class="patterns-cell"><Patterns types={client.event_type} />
         {client.groups?.map((group) => <span key={group.group} class="chip group-chip">group <b>{group.group}</b> as {group.member}, holds {count(group.held)}</span>)}</td>
       <td class="numeric mono wide-only" title={client.position ?? ""}>{count(seqOf(client.position))}</td>
-      <td class="numeric" data-tone={lag > 1000 ? "warn" : undefined}>{count(lag)}</td>
+      <td class="numeric" data-label="lag" data-tone={lag > 1000 ? "warn" : undefined}>{count(lag)}</td>
       <td class="numeric wide-only">{count(client.delivered)}</td>
-      <td class="numeric" data-tone={(client.dropped ?? 0) > 0 ? "bad" : undefined}>{count(client.dropped)}</td>
+      <td class="numeric" data-label="dropped" data-tone={(client.dropped ?? 0) > 0 ? "bad" : undefined}>{count(client.dropped)}</td>
       <td class="numeric wide-only nowrap">{bytes(client.waiting_bytes)}</td>
       <td class="numeric wide-only nowrap">{duration(now - client.connected_at)}</td>
       <td class="numeric"><button type="button" class="quiet danger" aria-label={`Disconnect ${client.peer}`} onClick={() => (asking.value = client)}>Disconnect</button></td>
@@ -113,7 +114,7 @@ function Clients(): JSX.Element {
         ? <Empty icon="clients" title="Nobody is connected by this door"><p>WebSockets, event streams and waiting fetches are listed here.</p></Empty>
         : (
           <div class="table-scroll" role="region" aria-label="Connected clients" tabIndex={0}>
-            <table>
+            <table class="as-cards">
               <thead><tr><th scope="col">Door</th><th scope="col">Peer</th><th scope="col">State</th><th scope="col">Subscribed</th>
                 <th scope="col" class="numeric wide-only">Position</th><th scope="col" class="numeric">Lag</th><th scope="col" class="numeric wide-only">Delivered</th>
                 <th scope="col" class="numeric">Dropped</th><th scope="col" class="numeric wide-only">Waiting</th><th scope="col" class="numeric wide-only">Connected</th>
@@ -151,13 +152,13 @@ function GroupRow({ group }: { group: Group }): JSX.Element {
         <th scope="row"><button type="button" class="open" aria-expanded={isOpen} onClick={() => (openedGroup.value = isOpen ? null : group.group)}><span class="mono">{group.group}</span></button>
           {group.ordered && <span class="chip soft">ordered</span>}</th>
         <td class="patterns-cell"><Patterns types={group.event_type} /></td>
-        <td class="numeric" data-tone={group.lag > 1000 ? "warn" : undefined}>{count(group.lag)}</td>
-        <td class="numeric">{count(group.pending)}</td>
+        <td class="numeric" data-label="lag" data-tone={group.lag > 1000 ? "warn" : undefined}>{count(group.lag)}</td>
+        <td class="numeric" data-label="pending">{count(group.pending)}</td>
         <td class="numeric wide-only">{count(group.delayed)}</td>
-        <td class="numeric">{count(group.acked)}</td>
+        <td class="numeric" data-label="done">{count(group.acked)}</td>
         <td class="numeric wide-only">{count(group.redelivered)}</td>
-        <td class="numeric" data-tone={group.dead_letters > 0 ? "warn" : undefined}>{count(group.dead_letters)}</td>
-        <td class="numeric" data-tone={group.lost > 0 ? "bad" : undefined}>{count(group.lost)}</td>
+        <td class="numeric" data-label="dead letters" data-tone={group.dead_letters > 0 ? "warn" : undefined}>{count(group.dead_letters)}</td>
+        <td class="numeric" data-label="lost" data-tone={group.lost > 0 ? "bad" : undefined}>{count(group.lost)}</td>
       </tr>
       {isOpen && <tr class="detail-row"><td colSpan={9}><Members group={group} /></td></tr>}
     </>
@@ -177,7 +178,7 @@ function Groups(): JSX.Element {
   }
   return (
     <div class="table-scroll" role="region" aria-label="Consumer groups" tabIndex={0}>
-      <table>
+      <table class="as-cards">
         <thead><tr><th scope="col">Group</th><th scope="col">Patterns</th><th scope="col" class="numeric">Lag</th><th scope="col" class="numeric">Pending</th>
           <th scope="col" class="numeric wide-only">Delayed</th><th scope="col" class="numeric">Done</th><th scope="col" class="numeric wide-only">Again</th>
           <th scope="col" class="numeric">Dead letters</th><th scope="col" class="numeric">Lost</th></tr></thead>

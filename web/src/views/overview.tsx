@@ -82,7 +82,7 @@ function Tiles({ found }: { found: Stats }): JSX.Element {
     <dl class="tiles">
       <Tile name="Events in" value={rate(total((sample) => sum(sample.in)))} unit="/s" detail={parts(inRates, rate)} />
       <Tile name="Events out" value={rate(total((sample) => sum(sample.out)))} unit="/s" detail={parts(outRates, rate)} />
-      <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={`${parts(last.subscribers, count)} patterns`} />
+      <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={parts(last.subscribers, count).replace("ZeroMQ", "ZeroMQ patterns")} />
       <Tile name="Lag" value={count(last.lag)} unit="events" tone={last.lag > 1000 ? "warn" : undefined as never}
         detail={last.behind > 0 ? `slowest reader; gateway ${count(last.behind)} behind the hub` : "slowest reader; gateway is up to date"} />
       <Tile name="Drops and refusals" value={count(drops)} tone={dropRate > 0 ? "warn" : undefined as never}
@@ -126,7 +126,8 @@ function Charts(): JSX.Element {
 
 function journalUnit(): string {
   const age = history.last?.journalAge;
-  return age === null || age === undefined ? "" : `oldest event ${duration(age)} old`;
+  const most = stats.value?.hub?.journal?.max_bytes ?? stats.value?.hub?.ring?.max_bytes;
+  return [most ? `of ${bytes(most)}` : "", age === null || age === undefined ? "" : `oldest event ${duration(age)} old`].filter(Boolean).join(", ");
 }
 
 export function OverviewView(): JSX.Element {

@@ -100,7 +100,7 @@ function More({ now, idMistake, metadataMistake }: { now: Draft; idMistake: stri
         <Field id="publish-kind" label="kind"><select id="publish-kind" value={now.kind} onChange={(e) => change({ kind: e.currentTarget.value })}>
           <option value="">none</option>{KINDS.map((kind) => <option key={kind}>{kind}</option>)}</select></Field>
         <Field id="publish-correlation" label="correlation_id" hint="default: a new one"><input id="publish-correlation" type="text" spellcheck={false} value={now.correlation_id} onInput={(e) => change({ correlation_id: e.currentTarget.value })} /></Field>
-        <Field id="publish-durability" label="Answer when it is" hint="kept"><select id="publish-durability" value={now.durability} onChange={(e) => change({ durability: e.currentTarget.value })}>
+        <Field id="publish-durability" label="durability" hint="how it is kept when the answer comes"><select id="publish-durability" value={now.durability} onChange={(e) => change({ durability: e.currentTarget.value })}>
           <option value="">as the hub is set</option><option>memory</option><option>journaled</option><option>synced</option></select></Field>
         <Field id="publish-metadata" label="metadata" hint="name=value lines" error={metadataMistake}>
           <textarea id="publish-metadata" rows={2} spellcheck={false} value={now.metadata} aria-invalid={metadataMistake !== undefined} aria-describedby="publish-metadata-error" onInput={(e) => change({ metadata: e.currentTarget.value })} /></Field>

@@ -25,10 +25,10 @@ function Spark({ type }: { type: string }): JSX.Element {
   );
 }
 
-function Column({ name, by, numeric }: { name: string; by?: TypeOrder; numeric?: boolean }): JSX.Element {
+function Column({ name, by, numeric, wide }: { name: string; by?: TypeOrder; numeric?: boolean; wide?: boolean }): JSX.Element {
   const isSorted = by !== undefined && order.value === by;
   return (
-    <th scope="col" class={numeric ? "numeric" : undefined} aria-sort={isSorted ? (by === "name" ? "ascending" : "descending") : undefined}>
+    <th scope="col" class={[numeric && "numeric", wide && "not-phone"].filter(Boolean).join(" ") || undefined} aria-sort={isSorted ? (by === "name" ? "ascending" : "descending") : undefined}>
       {by ? <button type="button" class="sort" onClick={() => (order.value = by)}>{name}</button> : name}
     </th>
   );
@@ -73,8 +73,8 @@ function Row({ row, now }: { row: TypeRow; now: number }): JSX.Element {
         <th scope="row"><button type="button" class="open" aria-expanded={isOpen} onClick={() => (opened.value = isOpen ? null : row.event_type)}>
           <span class="mono">{row.event_type}</span></button></th>
         <td class="numeric strong">{rate(row.rate_per_s)}</td>
-        <td class="spark-cell"><Spark type={row.event_type} /></td>
-        <td class="numeric">{count(row.count)}</td>
+        <td class="spark-cell not-phone"><Spark type={row.event_type} /></td>
+        <td class="numeric not-phone">{count(row.count)}</td>
         <td class="wide-only sources">{row.sources.map((source) => source.source_service).join(", ")}</td>
         <td class="numeric nowrap">{ago(row.last_seen, now)}</td>
         <td class="wide-only value"><code>{value.slice(0, 200)}</code></td>
@@ -100,8 +100,8 @@ function Table({ found }: { found: Types }): JSX.Element {
         : (
           <div class="table-scroll" role="region" aria-label="Event types" tabIndex={0}>
             <table>
-              <thead><tr><Column name="Type" by="name" /><Column name="Per second" by="rate" numeric /><th scope="col"><span class="visually-hidden">Rate, drawn</span></th>
-                <Column name="Events" by="count" numeric /><th scope="col" class="wide-only">Published by</th><Column name="Last" by="seen" numeric />
+              <thead><tr><Column name="Type" by="name" /><Column name="Per second" by="rate" numeric /><th scope="col" class="not-phone"><span class="visually-hidden">Rate, drawn</span></th>
+                <Column name="Events" by="count" numeric wide /><th scope="col" class="wide-only">Published by</th><Column name="Last" by="seen" numeric />
                 <th scope="col" class="wide-only">Newest value</th></tr></thead>
               <tbody>{rows.slice(0, SHOWN).map((row) => <Row key={row.n} row={row} now={now} />)}</tbody>
             </table>
