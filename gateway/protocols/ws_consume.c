@@ -220,7 +220,8 @@ static bool add_delivery(const struct ws_fetch *f, const struct group_delivery *
                          const struct session *s, struct buf *json)
 {
     buf_reset(json);
-    ws_group_open(json, "delivery", NULL, 0, f->j.group);
+    buf_add_str(json, "{\"op\":\"delivery\",\"group\":");
+    buf_add_json_cstr(json, f->j.group);
     buf_add_str(json, ",\"delivery\":");
     buf_add_json_cstr(json, d->name);
     buf_add_str(json, ",\"attempt\":");
