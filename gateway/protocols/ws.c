@@ -588,6 +588,11 @@ static bool self_test(struct ws_server *server)
     return is_good;
 }
 
+/* The library would ping each idle peer after 300 s, and keeps the timers for that in one sorted
+ * list that it walks for each new connection: at 10 000 of them most of the time of a handshake.
+ * Peers that are gone are noticed by TCP's keepalive (front_door.c). */
+static const lws_retry_bo_t no_pings = {.secs_since_valid_ping = 0, .secs_since_valid_hangup = 0};
+
 nhub_err ws_create(struct ws_server **out, struct event_loop *loop, struct ws_env *env)
 {
     struct ws_server *server = calloc(1, sizeof *server);
@@ -614,6 +619,7 @@ nhub_err ws_create(struct ws_server **out, struct event_loop *loop, struct ws_en
     info.gid = -1;
     info.uid = -1;
     info.timeout_secs = HANDSHAKE_S;
+    info.retry_and_idle_policy = &no_pings;
     info.max_http_header_data = HEAD_MAX;
     info.max_http_header_pool = 256;
     server->context = lws_create_context(&info);
