@@ -51,7 +51,8 @@ def ours_sse(s):
 
 
 def ours_post(s, connections=1):
-    return {"publisher": "http", "pub_port": s.port, "pub_path": "/events", "pub_connections": connections, **EVENT}
+    return {"publisher": "http", "pub_port": s.port, "pub_path": "/events?durability=memory", "pub_connections": connections,
+            **EVENT}
 
 
 def raw(s, size):
@@ -184,7 +185,7 @@ PAYLOAD = '{"m":"^000000000000000000000000^","p":"' + "x" * 161 + '"}'
 
 def post_ours(e):
     with Ours() as s:
-        return wrk(s, "/events", EVENT["before"] + PAYLOAD + EVENT["after"], e.pick(4, 1), ours_sse(s))
+        return wrk(s, "/events?durability=memory", EVENT["before"] + PAYLOAD + EVENT["after"], e.pick(4, 1), ours_sse(s))
 
 
 def post_nchan(e):
