@@ -92,6 +92,7 @@ void fanout_destroy(struct fanout **f_p)
     if (!f) {
         return;
     }
+    latest_forget_digest(f);
     if (f->cache) {
         pages_forget(f, true);
     }
@@ -329,6 +330,7 @@ bool fanout_turn(struct fanout *f)
         list_splice(&f->replays, &f->waiting);
     }
     flush_streams(f);
+    latest_forget_digest(f);
     step_replays(f);
     keep_within_memory(f);
     reap_idle_streams(f);

@@ -122,6 +122,9 @@ struct fanout {
     struct list wheel[WHEEL_SLOTS];
     unsigned wheel_next, wheel_now;
     struct scratch *scratch;
+    struct latest *digest; /* of the records digest_from … digest_to of a stream; NULL = none */
+    const struct stream *digest_stream;
+    uint64_t digest_from, digest_to;
     struct buf text; /* for short texts and replays */
     int64_t now_ms;
     uint64_t held_bytes;    /* records and their forms that streams and sessions keep */
@@ -183,6 +186,7 @@ bool latest_is_empty(const struct session *s);
 void latest_absorb(struct session *s); /* the stream's records from s->at on become its values */
 void latest_write(struct session *s);  /* one write */
 void latest_free(struct session *s);
+void latest_forget_digest(struct fanout *f); /* it holds records; to be called in each turn */
 struct position latest_position(const struct session *s); /* before its first value */
 
 /* replay.c */

@@ -8,6 +8,10 @@
  * order of positions. Each value knows what was dropped between the one before and itself, and that
  * gap is written right in front of it: a reader whose connection breaks anywhere, and who comes
  * back from the last position it read, has been told everything that is missing up to there.
+ *
+ * Readers that lag together need the same of the records that came since: a digest of these, which
+ * is the same list made once, is merged into the list of each. So a thousand readers that do not
+ * read cost a thousand times the number of types, not of events.
  */
 #include "base/map.h"
 #include "gateway/fanout/internal.h"
@@ -16,6 +20,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#define DIGEST_LEAST 4 /* records; fewer are added one by one */
 
 /* What was dropped at one place. */
 struct drops {
@@ -67,14 +73,10 @@ struct position latest_position(const struct session *s)
     return v->drops.from.epoch[0] != '\0' ? v->drops.from : before(v->record);
 }
 
-static struct latest *get(struct session *s)
+static struct latest *create(void)
 {
-    struct latest *l = s->latest;
+    struct latest *l = calloc(1, sizeof *l);
 
-    if (l) {
-        return l;
-    }
-    l = calloc(1, sizeof *l);
     if (!l) {
         return NULL;
     }
@@ -83,59 +85,79 @@ static struct latest *get(struct session *s)
         free(l);
         return NULL;
     }
-    s->latest = l;
     return l;
 }
 
-static void remove_value(struct session *s, struct value *v)
+static void remove_value(struct fanout *f, struct latest *l, struct value *v)
 {
-    struct latest *l = s->latest;
-
     if (!v->record->gap) {
         (void)map_remove(l->by_type, v->record->type, v->record->type_len);
     }
     l->bytes -= feed_event_size(v->record);
     list_remove(&v->link);
-    release(s->f, &v->record);
+    release(f, &v->record);
     free(v);
 }
 
+static void destroy(struct fanout *f, struct latest **l_p)
+{
+    struct latest *l = *l_p;
+    struct value *v = NULL;
+
+    *l_p = NULL;
+    while ((v = first_value(l)) != NULL) {
+        remove_value(f, l, v);
+    }
+    map_destroy(&l->by_type);
+    free(l);
+}
+
+static void add_drops(struct drops *to, const struct drops *behind)
+{
+    if (to->from.epoch[0] == '\0') {
+        to->from = behind->from;
+    }
+    to->events += behind->events;
+}
+
 /* The value is not going to be sent: with what was dropped in front of it, it counts as dropped in
- * front of what comes behind it. */
-static void drop_value(struct session *s, const struct value *v, struct drops *behind)
+ * front of what comes behind it. Returns how many events that makes more. */
+static uint64_t drop_value(const struct value *v, struct drops *behind)
 {
     const uint64_t events = v->record->gap ? 0 : 1;
 
     behind->from = v->drops.from.epoch[0] != '\0' ? v->drops.from : before(v->record);
     behind->events += v->drops.events + events;
-    counter_bump(&s->f->counters->dropped[DROP_SLOW_LATEST], events);
-    s->dropped += events;
+    return events;
 }
 
 /* A newer one of its type takes the value's place in the map, and stands at the end of the list. */
-static void replace(struct session *s, struct value *v, struct feed_event *record)
+static uint64_t replace(struct fanout *f, struct latest *l, struct value *v,
+                        struct feed_event *record)
 {
-    struct latest *l = s->latest;
     struct value *next = next_value(l, v);
     struct drops in_front = {0};
+    const uint64_t dropped = drop_value(v, next ? &next->drops : &in_front);
 
-    drop_value(s, v, next ? &next->drops : &in_front);
     v->drops = in_front;
     l->bytes -= feed_event_size(v->record);
-    release(s->f, &v->record);
+    release(f, &v->record);
     v->record = record;
     list_move(&l->order, &v->link);
+    return dropped;
 }
 
-static bool add(struct session *s, struct feed_event *record)
+/* Adds a record, and what was dropped in front of it; *dropped grows by what it replaces. */
+static bool add(struct fanout *f, struct latest *l, struct feed_event *record,
+                const struct drops *drops, uint64_t *dropped)
 {
-    struct latest *l = s->latest;
     struct value *v = record->gap ? NULL : map_get(l->by_type, record->type, record->type_len);
 
-    hold(s->f, record);
+    hold(f, record);
     l->bytes += feed_event_size(record);
     if (v) {
-        replace(s, v, record);
+        *dropped += replace(f, l, v, record);
+        add_drops(&v->drops, drops);
         return true;
     }
     v = calloc(1, sizeof *v);
@@ -143,66 +165,127 @@ static bool add(struct session *s, struct feed_event *record)
         (!record->gap && map_put(l->by_type, record->type, record->type_len, v, NULL) != NHUB_OK)) {
         free(v);
         l->bytes -= feed_event_size(record);
-        release(s->f, &record);
+        release(f, &record);
         return false;
     }
     v->record = record;
+    v->drops = *drops;
     list_init(&v->link);
     list_append(&l->order, &v->link);
     return true;
 }
 
+static bool add_range(struct fanout *f, struct latest *l, const struct stream *st, uint64_t from,
+                      uint64_t *dropped)
+{
+    static const struct drops none = {0};
+
+    for (uint64_t i = from; i < st->end; i++) {
+        if (!add(f, l, stream_at(st, i), &none, dropped)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void latest_forget_digest(struct fanout *f)
+{
+    if (f->digest) {
+        destroy(f, &f->digest);
+    }
+}
+
+/* The stream's records from `from` on as values; NULL when out of memory. */
+static const struct latest *digest_of(struct stream *st, uint64_t from)
+{
+    struct fanout *f = st->f;
+    uint64_t dropped = 0; /* counted by each session that takes them */
+
+    if (f->digest && f->digest_stream == st && f->digest_from == from && f->digest_to == st->end) {
+        return f->digest;
+    }
+    latest_forget_digest(f);
+    f->digest = create();
+    if (f->digest && !add_range(f, f->digest, st, from, &dropped)) {
+        latest_forget_digest(f);
+    }
+    f->digest_stream = st;
+    f->digest_from = from;
+    f->digest_to = st->end;
+    return f->digest;
+}
+
+static bool add_digest(struct fanout *f, struct latest *l, const struct latest *digest,
+                       uint64_t *dropped)
+{
+    for (const struct value *v = first_value(digest); v; v = next_value(digest, v)) {
+        if (!add(f, l, v->record, &v->drops, dropped)) {
+            return false;
+        }
+        *dropped += v->drops.events;
+    }
+    return true;
+}
+
 /* The oldest value goes, because all together are too large. */
-static void drop_first(struct session *s)
+static uint64_t drop_first(struct session *s)
 {
     struct latest *l = s->latest;
     struct value *v = first_value(l);
     struct value *next = next_value(l, v);
+    struct drops drops = {0};
+    const uint64_t dropped = drop_value(v, next ? &next->drops : &drops);
 
-    if (next) {
-        drop_value(s, v, &next->drops);
-    } else { /* nothing fits at all, so the gap ends with it */
-        struct gap gap = {.to = v->record->position, .reason = GAP_SLOW};
-        struct drops drops = {0};
+    if (!next) { /* nothing fits at all, so the gap ends with it */
+        const struct gap gap = {.from = drops.from, .to = v->record->position, .reason = GAP_SLOW};
 
-        drop_value(s, v, &drops);
-        gap.from = drops.from;
         session_note_gap(s, &gap, drops.events);
     }
-    remove_value(s, v);
+    remove_value(s->f, l, v);
+    return dropped;
+}
+
+/* False when out of memory. */
+static bool absorb(struct session *s, uint64_t *dropped)
+{
+    struct stream *st = s->stream;
+    bool is_good = false;
+
+    if (!s->latest) {
+        s->latest = create();
+    }
+    if (!s->latest) {
+        return false;
+    }
+    if (st->end - s->at >= DIGEST_LEAST) {
+        const struct latest *digest = digest_of(st, s->at);
+
+        is_good = digest && add_digest(s->f, s->latest, digest, dropped);
+    } else {
+        is_good = add_range(s->f, s->latest, st, s->at, dropped);
+    }
+    s->at = st->end;
+    return is_good;
 }
 
 void latest_absorb(struct session *s)
 {
-    struct stream *st = s->stream;
-    struct latest *l = get(s);
+    uint64_t dropped = 0;
+    const bool is_good = absorb(s, &dropped);
 
-    if (!l) {
+    while (is_good && s->latest->bytes > s->f->options.session_max_bytes) {
+        dropped += drop_first(s);
+    }
+    counter_bump(&s->f->counters->dropped[DROP_SLOW_LATEST], dropped);
+    s->dropped += dropped;
+    if (!is_good) {
         session_fail(s, SESSION_END_FAILED);
-        return;
-    }
-    for (; s->at < st->end; s->at++) {
-        if (!add(s, stream_at(st, s->at))) {
-            session_fail(s, SESSION_END_FAILED);
-            return;
-        }
-    }
-    while (l->bytes > s->f->options.session_max_bytes) {
-        drop_first(s);
     }
 }
 
 void latest_free(struct session *s)
 {
-    struct latest *l = s->latest;
-    struct value *v = NULL;
-
-    while ((v = first_value(l)) != NULL) {
-        remove_value(s, v);
-    }
-    map_destroy(&l->by_type);
-    free(l);
-    s->latest = NULL;
+    destroy(s->f, &s->latest);
 }
 
 /* The gap in front of a value, if there is one, and the value. */
@@ -239,7 +322,7 @@ void latest_write(struct session *s)
             session_fail(s, SESSION_END_FAILED);
             return;
         }
-        remove_value(s, v);
+        remove_value(s->f, l, v);
     }
     if (session_write(s, text->data, text->len, events)) {
         (void)session_flush(s); /* the gap when nothing fitted */

@@ -140,6 +140,9 @@ void stream_free(struct stream *st)
     if (f->scratch->stream == st) {
         f->scratch->stream = NULL;
     }
+    if (f->digest_stream == st) {
+        latest_forget_digest(f);
+    }
     list_remove(&st->dirty);
     list_remove(&st->idle);
     list_remove(&st->all);
