@@ -20,7 +20,9 @@ static const struct command_help help = {
         "  info    what is kept: epoch, numbers, times, voids, disk space, who owns the folder\n"
         "  verify  looks at every page, checksum, number and hole, and names what is wrong\n"
         "  export  prints all events of all epochs, oldest first, one line of JSON each, byte for\n"
-        "          byte as they were sent to subscribers\n"
+        "          byte as they were sent to subscribers. --salvage searches the file of a "
+        "damaged\n"
+        "          journal for events that are whole; trimmed ones may come back\n"
         "  import  makes a journal from such lines (FILE, or stdin) in a folder that has none.\n"
         "          Epochs and numbers stay; the hub goes on behind a void of 33 554 432 numbers, "
         "so\n"
@@ -35,6 +37,7 @@ static const struct command_help help = {
                 "  notifyhub journal verify && echo well\n"
                 "  notifyhub journal export > events.ndjson\n"
                 "  notifyhub journal export --since 2026-03-01T00:00:00Z --event-type 'sensor.*'\n"
+                "  notifyhub journal export --salvage > whole.ndjson\n"
                 "  notifyhub journal import --path ./restored events.ndjson\n"
                 "  notifyhub journal export | notifyhub journal import --path ./copy --new-epoch\n",
     .exits =
@@ -99,8 +102,12 @@ static int run(struct journal_job *job, int argc, char **argv)
     if (argc > (is_import ? 2 : 1)) {
         return args_mistake(job->cli, &help, "unexpected argument \"%s\"", argv[argc - 1]);
     }
-    if (!is_export && (job->since || job->types.count > 0)) {
-        return args_mistake(job->cli, &help, "--since and --event-type belong to export");
+    if (!is_export && (job->since || job->types.count > 0 || job->salvage)) {
+        return args_mistake(job->cli, &help,
+                            "--since, --event-type and --salvage belong to export");
+    }
+    if (job->salvage && job->since) {
+        return args_mistake(job->cli, &help, "--salvage finds events of any time: no --since");
     }
     if (!is_import && job->new_epoch) {
         return args_mistake(job->cli, &help, "--new-epoch belongs to import");
@@ -132,6 +139,8 @@ int cmd_journal(struct cli *cli, int argc, char **argv)
          0, 0},
         {"event-type", 'e', ARG_LIST, &job.types, "PATTERN",
          "export: only these types (* ? [a-z]); may be repeated", 0, 0},
+        {"salvage", 0, ARG_FLAG, &job.salvage, NULL,
+         "export: the events that are whole, from a damaged journal", 0, 0},
         {"new-epoch", 0, ARG_FLAG, &job.new_epoch, NULL,
          "import: the hub begins a new epoch behind these events", 0, 0},
         {.name = NULL}};

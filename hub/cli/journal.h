@@ -17,6 +17,7 @@ struct journal_job {
     struct cli_list types; /* export: patterns, none = everything */
     const char *file;      /* import: NULL = stdin */
     bool new_epoch;        /* import */
+    bool salvage;          /* export: also from a journal that cannot be opened */
 };
 
 /* Each prints its result and its errors, and returns an enum cli_exit. */

@@ -5,6 +5,7 @@
  * reads our output slowly must not keep the hub from using pages again.
  */
 #include "cli/journal.h"
+#include "store/store_salvage.h"
 #include "wire/pattern.h"
 #include "wire/position.h"
 
@@ -128,6 +129,51 @@ static int print_all(struct exporter *e, uint16_t epoch_no, uint64_t seq)
     return interrupt_seen() ? CLI_NEGATIVE : CLI_OK;
 }
 
+/* ---- from a journal that cannot be opened ---- */
+
+static bool print_found(void *context, const struct store_record *r)
+{
+    struct exporter *e = context;
+
+    if (!is_wanted(e, r)) {
+        return true;
+    }
+    return fwrite(r->line, 1, r->len, stdout) == r->len && fputc('\n', stdout) != EOF &&
+           !interrupt_seen();
+}
+
+static void tell_pages(void *context, uint64_t pages, uint64_t of)
+{
+    struct exporter *e = context;
+
+    journal_progress_tell(&e->progress, "pages searched", pages, of);
+}
+
+static int salvage(const struct journal_job *job)
+{
+    struct exporter e = {.job = job, .from_us = INT64_MIN, .progress = {.cli = job->cli}};
+    struct store_salvage what = {.visit = print_found, .progress = tell_pages, .context = &e};
+    struct buf error;
+    nhub_err err = NHUB_OK;
+    int status = CLI_OK;
+
+    buf_init(&error);
+    err = store_salvage(job->path, &what, &error);
+    journal_progress_end(&e.progress);
+    if (err != NHUB_OK) {
+        cli_error(job->cli, "%s", error.len > 0 ? buf_cstr(&error) : nhub_strerror(err));
+        status = CLI_NEGATIVE;
+    } else if (!cli_flush() || interrupt_seen()) {
+        cli_error(job->cli, "the output is not complete");
+        status = CLI_NEGATIVE;
+    } else if (!job->cli->is_quiet) {
+        cli_note(job->cli, "%" PRIu64 " events found in %" PRIu64 " pages", what.events,
+                 what.pages);
+    }
+    buf_fini(&error);
+    return status;
+}
+
 int journal_export(const struct journal_job *job)
 {
     struct exporter e = {.job = job, .from_us = INT64_MIN, .progress = {.cli = job->cli}};
@@ -136,6 +182,9 @@ int journal_export(const struct journal_job *job)
     uint64_t seq = 0;
     int status = CLI_OK;
 
+    if (job->salvage) {
+        return salvage(job);
+    }
     e.store = journal_open(job, &status);
     if (!e.store) {
         return status;

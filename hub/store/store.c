@@ -70,12 +70,12 @@ nhub_err store_status(const struct store *s, int code)
 /* Appends why a journal is refused, and what can be done about it. */
 static nhub_err damaged(const struct store *s, struct buf *error, const char *what)
 {
-    buf_printf(
-        error,
-        "the journal %s/" FOLDER_DATA " is damaged: %s; it is left as it is. "
-        "'notifyhub journal verify --path %s' looks closer, 'notifyhub journal export' "
-        "saves what can still be read; then move the folder away, or put a copy in its place",
-        s->folder.path, what, s->folder.path);
+    buf_printf(error,
+               "the journal %s/" FOLDER_DATA " is damaged: %s; it is left as it is. Put a copy in "
+               "its place, or save the events that are whole with 'notifyhub journal export "
+               "--salvage --path %s > events.ndjson', move the folder away, and bring them back "
+               "with 'notifyhub journal import --path %s events.ndjson'",
+               s->folder.path, what, s->folder.path, s->folder.path);
     return NHUB_EPROTO;
 }
 

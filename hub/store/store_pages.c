@@ -1,20 +1,6 @@
 /*
- * store_pages: LMDB's file format, version 1 (liblmdb 0.9, mdb.c: MDB_page, MDB_node, MDB_meta).
- * Numbers are in the machine's own order.
- *
- *     meta page     0 page number (8)  10 flags (2)   16 magic (4)   20 version (4)
- *                  24 address (8)      32 map size    40 tree of the free list   88 tree of tables
- *                 136 last page (8)   144 transaction (8)
- *     tree          0 page size or 0 (4)  4 flags (2)  6 depth (2)  8 branch, 16 leaf, 24 overflow
- *                  pages  32 entries  40 root
- *     page          0 page number (8)  10 flags (2)  12 lower (2)  14 upper (2)  16 offsets of
- * nodes overflow      0 page number (8)  10 flags (2)  12 how many pages (4)  16 the value node 0
- * low (2)  2 high (2)  4 flags (2)  6 key size (2)  8 key, value
- *
- * A branch's node has the number of its child in low, high and flags, and the smallest key below
- * it (that of the first node is not used). A leaf's node has the size of its value in low and high;
- * a value that is too long for the page stands in overflow pages. The table of tables has the tree
- * of each table as value. The free list maps transactions to lists: count, page numbers.
+ * store_pages: one walk over each table, from its root down. Bounds for keys come from the branches
+ * above, so that pages may be looked at in any order.
  */
 #include "store/store_pages.h"
 
@@ -23,20 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define META_BYTES     152
-#define MAGIC          0xbeefc0deu
-#define VERSION        1u
-#define P_BRANCH       0x01u
-#define P_LEAF         0x02u
-#define P_OVERFLOW     0x04u
-#define P_META         0x08u
-#define NODE_BIG       0x01u
-#define NODE_TREE      0x02u
-#define TREE_INTEGER   0x08u /* MDB_INTEGERKEY */
-#define TREE_BYTES     48
-#define HEAD_BYTES     16
-#define NODE_BYTES     8
-#define PAGE_MAX       32768
+#define TREE_KINDS     0x7fu /* all flags of a table that LMDB knows */
 #define NO_PAGE        UINT64_MAX
 #define DEPTH_MAX      32 /* of LMDB's cursors */
 #define KEY_MAX        511
@@ -58,7 +31,7 @@ struct walker {
     struct store_tree trees[TREES_MAX]; /* found in the table of tables */
     size_t tree_count;
     uint64_t all_pages;
-    unsigned char units[PAGE_MAX / 2]; /* of two bytes: which of a page's are taken */
+    unsigned char units[LAYOUT_PAGE_MAX / 2]; /* of two bytes: which of a page's are taken */
 };
 
 /* One table while it is walked. */
@@ -70,95 +43,6 @@ struct table {
     bool was_limited;
     uint64_t branch_pages, leaf_pages, overflow_pages, entries;
 };
-
-static uint64_t get64(const unsigned char *p)
-{
-    uint64_t value = 0;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static uint32_t get32(const unsigned char *p)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static uint16_t get16(const unsigned char *p)
-{
-    uint16_t value = 0;
-
-    memcpy(&value, p, sizeof value);
-    return value;
-}
-
-static void read_tree(const unsigned char *p, struct store_tree *out)
-{
-    out->flags = get16(p + 4);
-    out->depth = get16(p + 6);
-    out->branch_pages = get64(p + 8);
-    out->leaf_pages = get64(p + 16);
-    out->overflow_pages = get64(p + 24);
-    out->entries = get64(p + 32);
-    out->root = get64(p + 40);
-}
-
-/* ---- meta pages ---- */
-
-const char *store_snapshot_read(const struct store_bytes *bytes, int index, uint32_t page_bytes,
-                                struct store_snapshot *out)
-{
-    unsigned char p[META_BYTES];
-
-    if (!bytes->read(bytes->context, (uint64_t)index * page_bytes, p, sizeof p)) {
-        return "it is too short to be a journal";
-    }
-    if ((get16(p + 10) & P_META) == 0 || get32(p + 16) != MAGIC) {
-        return "it is no LMDB file, or its first pages are overwritten";
-    }
-    if (get32(p + 20) != VERSION) {
-        return "it has another version of LMDB's file format";
-    }
-    out->page_bytes = get32(p + 40);
-    out->last_page = get64(p + 136);
-    out->txn = get64(p + 144);
-    read_tree(p + 40, &out->free_list);
-    read_tree(p + 88, &out->tables);
-    if (out->page_bytes < 4096 || out->page_bytes > PAGE_MAX ||
-        (out->page_bytes & (out->page_bytes - 1)) != 0) {
-        return "its page size makes no sense";
-    }
-    if (out->last_page < 1 || out->last_page > UINT64_MAX / out->page_bytes - 2) {
-        return "its count of pages makes no sense";
-    }
-    return NULL;
-}
-
-const char *store_snapshot_newest(const struct store_bytes *bytes, struct store_snapshot *out)
-{
-    struct store_snapshot second;
-    const char *why = store_snapshot_read(bytes, 0, 0, out);
-
-    if (!why) {
-        why = store_snapshot_read(bytes, 1, out->page_bytes, &second);
-    }
-    if (why) {
-        return why;
-    }
-    /* Transaction n is written to page n modulo 2, and read from there. A new file has 0 in both.
-     */
-    if (second.page_bytes != out->page_bytes || out->txn % 2 != 0 ||
-        (second.txn % 2 != 1 && second.txn != 0)) {
-        return "its first two pages do not fit together";
-    }
-    if (second.txn > out->txn) {
-        *out = second;
-    }
-    return NULL;
-}
 
 /* ---- pages ---- */
 
@@ -199,29 +83,9 @@ static nhub_err read_page(struct walker *w, uint64_t page, uint64_t offset, void
                                                          : wrong(w, page, "cannot be read");
 }
 
-static size_t node_count(const unsigned char *page)
-{
-    return (size_t)(get16(page + 12) - HEAD_BYTES) / 2;
-}
-
-static const unsigned char *node_at(const unsigned char *page, size_t i)
-{
-    return page + get16(page + HEAD_BYTES + 2 * i);
-}
-
 static struct key key_of(const unsigned char *node)
 {
-    return (struct key){node + NODE_BYTES, get16(node + 6)};
-}
-
-static uint64_t child_of(const unsigned char *node)
-{
-    return get16(node) | (uint64_t)get16(node + 2) << 16 | (uint64_t)get16(node + 4) << 32;
-}
-
-static uint64_t value_size(const unsigned char *node)
-{
-    return get16(node) | (uint64_t)get16(node + 2) << 16;
+    return (struct key){node + LAYOUT_NODE, layout_get16(node + 6)};
 }
 
 static int compare(const struct table *t, const struct key *a, const struct key *b)
@@ -229,8 +93,8 @@ static int compare(const struct table *t, const struct key *a, const struct key 
     const size_t shorter = a->len < b->len ? a->len : b->len;
     int order = 0;
 
-    if (t->tree.flags & TREE_INTEGER) { /* both have 8 bytes: check_key() */
-        const uint64_t x = get64(a->bytes), y = get64(b->bytes);
+    if (t->tree.flags & LAYOUT_INTEGER) { /* both have 8 bytes: check_key() */
+        const uint64_t x = layout_get64(a->bytes), y = layout_get64(b->bytes);
 
         return x < y ? -1 : x > y;
     }
@@ -243,20 +107,22 @@ static int compare(const struct table *t, const struct key *a, const struct key 
 static const char *check_node(struct walker *w, const unsigned char *bytes, size_t i, bool is_leaf)
 {
     const size_t size = w->snapshot->page_bytes;
-    const size_t upper = get16(bytes + 14);
-    const size_t at = get16(bytes + HEAD_BYTES + 2 * i);
+    const size_t upper = layout_get16(bytes + 14);
+    const size_t at = layout_get16(bytes + LAYOUT_HEAD + 2 * i);
     const unsigned char *node = bytes + at;
     size_t room = 0, len = 0;
 
-    if (at % 2 != 0 || at < upper || at + NODE_BYTES > size) {
+    if (at % 2 != 0 || at < upper || at + LAYOUT_NODE > size) {
         return "has an entry that lies outside";
     }
-    room = size - at - NODE_BYTES;
-    if (get16(node + 6) > room) {
+    room = size - at - LAYOUT_NODE;
+    if (layout_get16(node + 6) > room) {
         return "has a key that ends outside";
     }
-    room -= get16(node + 6);
-    len = !is_leaf ? 0 : (get16(node + 4) & NODE_BIG) ? sizeof(uint64_t) : value_size(node);
+    room -= layout_get16(node + 6);
+    len = !is_leaf                                     ? 0
+          : (layout_get16(node + 4) & LAYOUT_NODE_BIG) ? sizeof(uint64_t)
+                                                       : layout_value_size(node);
     if (len > room) {
         return "has a value that ends outside";
     }
@@ -274,23 +140,23 @@ static nhub_err check_layout(const struct table *t, uint64_t page, const unsigne
                              bool is_leaf)
 {
     const size_t size = t->w->snapshot->page_bytes;
-    const size_t lower = get16(bytes + 12), upper = get16(bytes + 14);
+    const size_t lower = layout_get16(bytes + 12), upper = layout_get16(bytes + 14);
     const size_t least = is_leaf || t->is_list ? 1 : 2;
 
-    if (get64(bytes) != page) {
+    if (layout_get64(bytes) != page) {
         return wrong(t->w, page, "has the number of another page");
     }
     /* LMDB's mark for a page that is in memory, P_DIRTY, is taken off before a page is written. If
      * it were there, LMDB would write into its read-only map. */
-    if (get16(bytes + 10) != (is_leaf ? P_LEAF : P_BRANCH)) {
+    if (layout_get16(bytes + 10) != (is_leaf ? LAYOUT_LEAF : LAYOUT_BRANCH)) {
         return wrong(t->w, page, "is of another kind than its place asks for");
     }
-    if (lower < HEAD_BYTES || lower % 2 != 0 || lower > upper || upper > size || upper % 2 != 0 ||
-        node_count(bytes) < least) {
+    if (lower < LAYOUT_HEAD || lower % 2 != 0 || lower > upper || upper > size || upper % 2 != 0 ||
+        layout_node_count(bytes) < least) {
         return wrong(t->w, page, "has a head that makes no sense");
     }
     memset(t->w->units, 0, size / 2);
-    for (size_t i = 0; i < node_count(bytes); i++) {
+    for (size_t i = 0; i < layout_node_count(bytes); i++) {
         const char *what = check_node(t->w, bytes, i, is_leaf);
 
         if (what) {
@@ -309,13 +175,13 @@ static nhub_err check_keys(const struct table *t, uint64_t page, const unsigned 
 {
     struct key before = *low;
 
-    for (size_t i = is_leaf ? 0 : 1; i < node_count(bytes); i++) {
-        const struct key key = key_of(node_at(bytes, i));
+    for (size_t i = is_leaf ? 0 : 1; i < layout_node_count(bytes); i++) {
+        const struct key key = key_of(layout_node_at(bytes, i));
         /* The smallest key below a branch may be the bound itself, others only come behind. */
         const int least = is_leaf && i == 0 ? 0 : 1;
 
         if (key.len == 0 || key.len > KEY_MAX ||
-            ((t->tree.flags & TREE_INTEGER) && key.len != sizeof(uint64_t))) {
+            ((t->tree.flags & LAYOUT_INTEGER) && key.len != sizeof(uint64_t))) {
             return wrong(t->w, page, "has a key of a length that cannot be");
         }
         if ((before.bytes && compare(t, &key, &before) < least) ||
@@ -331,9 +197,10 @@ static nhub_err check_big_value(struct table *t, uint64_t page, const unsigned c
                                 uint64_t *out_first)
 {
     const struct key key = key_of(node);
-    const uint64_t first = get64(key.bytes + key.len);
-    const uint64_t pages = (HEAD_BYTES - 1 + value_size(node)) / t->w->snapshot->page_bytes + 1;
-    unsigned char head[HEAD_BYTES];
+    const uint64_t first = layout_get64(key.bytes + key.len);
+    const uint64_t pages =
+        (LAYOUT_HEAD - 1 + layout_value_size(node)) / t->w->snapshot->page_bytes + 1;
+    unsigned char head[LAYOUT_HEAD];
     nhub_err status = meet(t->w, first, pages);
 
     if (!status) {
@@ -343,7 +210,8 @@ static nhub_err check_big_value(struct table *t, uint64_t page, const unsigned c
         return status;
     }
     count_page(t->w);
-    if (get64(head) != first || get16(head + 10) != P_OVERFLOW || get32(head + 12) != pages) {
+    if (layout_get64(head) != first || layout_get16(head + 10) != LAYOUT_OVERFLOW ||
+        layout_get32(head + 12) != pages) {
         return wrong(t->w, page, "has a long value whose pages are not its own");
     }
     t->overflow_pages += pages;
@@ -356,12 +224,12 @@ static nhub_err check_list(struct table *t, uint64_t page, const unsigned char *
                            uint64_t big_first)
 {
     const struct key key = key_of(node);
-    const uint64_t size = value_size(node);
+    const uint64_t size = layout_value_size(node);
     unsigned char *copy = NULL;
     nhub_err status = NHUB_OK;
     uint64_t count = 0, before = UINT64_MAX;
 
-    if (get64(key.bytes) > t->w->snapshot->txn) {
+    if (layout_get64(key.bytes) > t->w->snapshot->txn) {
         return wrong(t->w, page, "has free pages of a transaction that has not been");
     }
     if (size < 8 || size % 8 != 0) {
@@ -372,16 +240,16 @@ static nhub_err check_list(struct table *t, uint64_t page, const unsigned char *
         return NHUB_ENOMEM;
     }
     if (big_first) {
-        status = read_page(t->w, big_first, HEAD_BYTES, copy, size);
+        status = read_page(t->w, big_first, LAYOUT_HEAD, copy, size);
     } else {
         memcpy(copy, key.bytes + key.len, size);
     }
-    count = get64(copy);
+    count = layout_get64(copy);
     if (!status && count > size / 8 - 1) {
         status = wrong(t->w, page, "has a list of free pages that ends outside");
     }
     for (uint64_t i = 1; !status && i <= count; i++) {
-        const uint64_t free_page = get64(copy + 8 * i);
+        const uint64_t free_page = layout_get64(copy + 8 * i);
 
         status = free_page < before ? meet(t->w, free_page, 1)
                                     : wrong(t->w, page, "has a list of free pages out of order");
@@ -398,12 +266,12 @@ static nhub_err check_tree_value(struct table *t, uint64_t page, const unsigned 
     struct walker *w = t->w;
     struct store_tree *tree = NULL;
 
-    if (w->tree_count == TREES_MAX || value_size(node) != TREE_BYTES) {
+    if (w->tree_count == TREES_MAX || layout_value_size(node) != LAYOUT_TREE_BYTES) {
         return wrong(w, page, "has tables that no journal has");
     }
     tree = &w->trees[w->tree_count++];
-    read_tree(key.bytes + key.len, tree);
-    if (tree->flags & ~TREE_INTEGER) {
+    layout_read_tree(key.bytes + key.len, tree);
+    if (tree->flags & ~LAYOUT_INTEGER) {
         return wrong(w, page, "has a table of a kind that no journal has");
     }
     return NHUB_OK;
@@ -414,16 +282,16 @@ static nhub_err check_leaf(struct table *t, uint64_t page, const unsigned char *
     nhub_err status = NHUB_OK;
 
     t->leaf_pages++;
-    for (size_t i = 0; !status && i < node_count(bytes); i++) {
-        const unsigned char *node = node_at(bytes, i);
-        const unsigned flags = get16(node + 4);
+    for (size_t i = 0; !status && i < layout_node_count(bytes); i++) {
+        const unsigned char *node = layout_node_at(bytes, i);
+        const unsigned flags = layout_get16(node + 4);
         uint64_t big_first = 0;
 
         t->entries++;
-        if (flags != (t->is_tables ? NODE_TREE : flags & NODE_BIG)) {
+        if (flags != (t->is_tables ? LAYOUT_NODE_TREE : flags & LAYOUT_NODE_BIG)) {
             return wrong(t->w, page, "has an entry of a kind that no journal has");
         }
-        if (flags & NODE_BIG) {
+        if (flags & LAYOUT_NODE_BIG) {
             status = check_big_value(t, page, node, &big_first);
         }
         if (!status && t->is_tables) {
@@ -449,17 +317,18 @@ static nhub_err check_page(struct table *t, uint64_t page, unsigned level, struc
 static nhub_err check_child(struct table *t, const unsigned char *bytes, size_t i, unsigned level,
                             struct key low, struct key high)
 {
-    const struct key from = i == 0 ? low : key_of(node_at(bytes, i));
-    const struct key to = i + 1 < node_count(bytes) ? key_of(node_at(bytes, i + 1)) : high;
+    const struct key from = i == 0 ? low : key_of(layout_node_at(bytes, i));
+    const struct key to =
+        i + 1 < layout_node_count(bytes) ? key_of(layout_node_at(bytes, i + 1)) : high;
 
-    return check_page(t, child_of(node_at(bytes, i)), level + 1, from, to);
+    return check_page(t, layout_child(layout_node_at(bytes, i)), level + 1, from, to);
 }
 
 /* First the two ends, then, as far as allowed, what is between them from the newest on. */
 static nhub_err check_children(struct table *t, const unsigned char *bytes, unsigned level,
                                struct key low, struct key high)
 {
-    const size_t count = node_count(bytes);
+    const size_t count = layout_node_count(bytes);
     nhub_err status = check_child(t, bytes, 0, level, low, high);
 
     t->branch_pages++;
@@ -548,11 +417,16 @@ nhub_err store_pages_check(const struct store_bytes *bytes, const struct store_s
     if (!w.seen) {
         return NHUB_ENOMEM;
     }
-    /* The free list is always looked at as a whole: a page in it that is in use would be
-     * overwritten by the next commit. LMDB keeps the page size in the first tree's flags' place,
-     * and its lists have integer keys whatever the flags say. */
-    list.flags = TREE_INTEGER;
-    status = check_table(&w, &list, true, false);
+    /* The first tree's flags are also those of the whole file; the lower ones say how keys are
+     * compared and whether there may be several values. */
+    if ((list.flags & TREE_KINDS) != LAYOUT_INTEGER || snapshot->tables.flags != 0) {
+        status = wrong(&w, snapshot->txn % 2, "speaks of tables of a kind that no journal has");
+    }
+    list.flags = LAYOUT_INTEGER;
+    /* Always looked at as a whole: a page in it that is in use would be overwritten. */
+    if (!status) {
+        status = check_table(&w, &list, true, false);
+    }
     if (!status) {
         status = check_table(&w, &snapshot->tables, false, true);
     }

@@ -12,32 +12,9 @@
 #ifndef NHUB_STORE_STORE_PAGES_H
 #define NHUB_STORE_STORE_PAGES_H
 
+#include "store/store_layout.h"
+
 #include <notifyhub/error.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* Where the bytes come from. */
-struct store_bytes {
-    uint64_t size;
-    /* Returns false when these bytes cannot be had. */
-    bool (*read)(void *context, uint64_t offset, void *out, size_t n);
-    void *context;
-};
-
-/* A table's tree, as LMDB keeps it in its meta pages and in the list of tables. */
-struct store_tree {
-    uint16_t flags, depth;
-    uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-};
-
-/* A meta page: a snapshot of the whole file. */
-struct store_snapshot {
-    uint32_t page_bytes;
-    uint64_t last_page;
-    uint64_t txn;
-    struct store_tree free_list, tables;
-};
 
 struct store_page_check {
     uint64_t pages;     /* looked at, result */
@@ -50,12 +27,6 @@ struct store_page_check {
     void *context;
     char why[160]; /* result: what is wrong */
 };
-
-/* Reads a meta page (0 or 1). Returns NULL, or a static text that says what is wrong with it. */
-const char *store_snapshot_read(const struct store_bytes *bytes, int index, uint32_t page_bytes,
-                                struct store_snapshot *out);
-/* The two meta pages; *out is the newer one. Returns as store_snapshot_read(). */
-const char *store_snapshot_newest(const struct store_bytes *bytes, struct store_snapshot *out);
 
 /* Errors: NHUB_EPROTO, see check->why; NHUB_ENOMEM. */
 NHUB_MUST_USE nhub_err store_pages_check(const struct store_bytes *bytes,

@@ -11,6 +11,7 @@
  */
 #include "store/store_file.h"
 #include "store/store_private.h"
+#include "store/store_salvage.h"
 #include "store/store_verify.h"
 
 #include <fcntl.h>
@@ -169,6 +170,17 @@ static void use(struct store *s)
     }
 }
 
+static void salvage(void)
+{
+    uint64_t sum = 0;
+    struct store_salvage what = {.visit = ignore_record, .context = &sum};
+    struct buf error;
+
+    buf_init(&error);
+    must(store_salvage(base.folder, &what, &error) == NHUB_OK);
+    buf_fini(&error);
+}
+
 static void open_changed(const uint8_t *data, size_t size, size_t len)
 {
     const int fd = open(base.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -182,6 +194,7 @@ static void open_changed(const uint8_t *data, size_t size, size_t len)
     }
     must(fd >= 0 && write(fd, base.image, len) == (ssize_t)len);
     (void)close(fd);
+    salvage();
     s = open_store();
     if (s) {
         use(s);

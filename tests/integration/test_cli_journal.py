@@ -96,6 +96,44 @@ def test_a_truncated_file_is_refused_with_advice(journal):
     assert path.stat().st_size == 9 * 4096
 
 
+def salvage(folder):
+    done = journal_command("export", folder, "--salvage")
+    assert done.returncode == 0 and "events found in" in done.stderr, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_cut_file_gives_back_what_is_in_front_of_the_cut(journal, tmp_path):
+    whole = export(journal).splitlines()
+    assert salvage(journal) == whole
+    path = journal / "events.mdb"
+    content = path.read_bytes()
+    found = []
+    for pages in (0, 1, 2, 5, 10, 20, 30, 40, 60):
+        path.write_bytes(content[:pages * 4096 + 100])
+        found.append(salvage(journal))
+        assert set(found[-1]) <= set(whole)
+        if found[-1] and len(found[-1]) < len(whole):
+            name = tmp_path / f"new{pages}"
+            done = journal_command("import", name, input_text="".join(f"{line}\n" for line in found[-1]))
+            assert done.returncode == 0 and export(name).splitlines() == found[-1], done.stderr
+    assert found[0] == [] and found[-1] == whole and any(0 < len(lines) < len(whole) for lines in found)
+
+
+def test_overwritten_pages_cost_what_was_in_them(journal):
+    whole = export(journal).splitlines()
+    path = journal / "events.mdb"
+    content = bytearray(path.read_bytes())
+    content[:2 * 4096] = os.urandom(2 * 4096)
+    path.write_bytes(content)
+    assert journal_command("export", journal).returncode == 1
+    assert salvage(journal) == whole
+    for page in range(2, len(content) // 4096, 2):
+        content[page * 4096:page * 4096 + 64] = os.urandom(64)
+    path.write_bytes(content)
+    found = salvage(journal)
+    assert found == [line for line in whole if line in set(found)] and len(found) < len(whole)
+
+
 def test_what_is_no_journal_is_said(tmp_path):
     for word in ("info", "verify", "export"):
         done = journal_command(word, tmp_path / "nowhere")
@@ -251,8 +289,10 @@ def test_the_owner_is_named_and_a_second_one_refused(journal):
     ((), "one of info, verify, export, import is expected"),
     (("dance",), "one of info, verify, export, import is expected"),
     (("info", "more"), 'unexpected argument "more"'),
-    (("info", "--since", "1"), "--since and --event-type belong to export"),
-    (("verify", "-e", "a"), "--since and --event-type belong to export"),
+    (("info", "--since", "1"), "--since, --event-type and --salvage belong to export"),
+    (("verify", "-e", "a"), "--since, --event-type and --salvage belong to export"),
+    (("import", "--salvage"), "--since, --event-type and --salvage belong to export"),
+    (("export", "--salvage", "--since", "1"), "--salvage finds events of any time"),
     (("export", "--new-epoch"), "--new-epoch belongs to import"),
     (("import", "a", "b"), 'unexpected argument "b"'),
 ])

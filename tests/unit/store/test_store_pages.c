@@ -213,11 +213,13 @@ static void each_thing_that_lmdb_trusts_is_checked(void **state)
         unsigned char flip;
         const char *why;
     } damage[] = {
-        {16, 1, "no LMDB file"},                    /* magic */
-        {20, 2, "another version"},                 /* version */
-        {40, 1, "page size"},                       /* page size */
-        {meta + 144, 1, "do not fit together"},     /* transaction number */
-        {meta + 136 + 3, 1, "are missing"},         /* last page */
+        {16, 1, "no LMDB file"},                        /* magic */
+        {20, 2, "another version"},                     /* version */
+        {40, 1, "page size"},                           /* page size */
+        {meta + 144, 1, "do not fit together"},         /* transaction number */
+        {meta + 136 + 3, 1, "are missing"},             /* last page */
+        {meta + 40 + 4, 4, "kind that no journal has"}, /* several values for a key */
+        {meta + 88 + 4, 8, "kind that no journal has"},
         {meta + 88 + 6, 4, "another kind"},         /* depth of the table of tables */
         {meta + 88 + 7, 1, "depth makes no sense"}, /* depth 257 */
         {meta + 88 + 32, 1, "lost or won"},         /* its entries */

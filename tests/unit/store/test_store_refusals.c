@@ -184,7 +184,7 @@ static void every_cut_is_noticed(void **state)
         save(f, &whole, len);
         refuse_as_it_is(f, NHUB_EPROTO);
         expect_text(f, "is damaged");
-        expect_text(f, "notifyhub journal verify");
+        expect_text(f, "notifyhub journal export --salvage --path ");
     }
     save(f, &whole, whole.len);
     open_store(f);
