@@ -161,6 +161,7 @@ nhub_err disk_reader_create(struct disk_reader **out, struct store *store, struc
         free(r);
         return err;
     }
+    (void)pthread_setname_np(r->thread, "journal-reader");
     *out = r;
     return NHUB_OK;
 }

@@ -321,6 +321,7 @@ static nhub_err start_thread(struct disk_writer *w)
         errno = EAGAIN;
         return NHUB_ESYS;
     }
+    (void)pthread_setname_np(w->thread, "journal-writer"); /* for those who look at threads */
     return NHUB_OK;
 }
 

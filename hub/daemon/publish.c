@@ -172,7 +172,7 @@ static void answer_batch(struct publish *p, const struct publish_batch *b, struc
     buf_init(&tail);
     publish_write_members(&members, tally, p->parts.journal->epoch);
     publish_write_tail(&tail, b, tally);
-    if (kept >= durability || (is_lost && tally->fresh == 0)) {
+    if (kept >= durability || (is_lost && tally->fresh == 0) || !call->wants_answer) {
         acks_answer(call, kept, &members, &tail, is_lost);
     } else {
         acks_wait(p->parts.acks, call, durability, &members, &tail, is_lost);
@@ -201,7 +201,8 @@ static void count_outcome(struct publish_tally *tally, const struct intake_event
  * numbers that they will have. Returns false when the request was refused. */
 static bool reserve(struct publish *p, struct call *call, size_t count, int durability)
 {
-    const nhub_err err = durability > DURABILITY_MEMORY ? acks_reserve(p->parts.acks) : NHUB_OK;
+    const bool may_wait = call->wants_answer && durability > DURABILITY_MEMORY;
+    const nhub_err err = may_wait ? acks_reserve(p->parts.acks) : NHUB_OK;
 
     if (err == NHUB_ENOMEM) {
         call_refuse(call, "out of memory", "no_memory");

@@ -280,6 +280,134 @@ static void bytes_of_a_request_are_bounded(void **state)
     assert_true(answer_has("\"code\":\"too_big\"}"));
 }
 
+/* ---- a journal with a disk ---- */
+
+static void give_disk(void)
+{
+    gate.base.durability = DURABILITY_SYNCED;
+    gate.base.durability_max = DURABILITY_SYNCED;
+    gate.base.durability_now = DURABILITY_SYNCED;
+}
+
+static void an_answer_waits_for_the_durability_that_was_asked_for(void **state)
+{
+    (void)state;
+    give_disk();
+    add_event(EVENT(""));
+    run("{\"action\":\"publish\",\"durability\":\"memory\"}", false);
+    assert_true(answer_has("\"durability\":\"memory\""));
+    add_event(EVENT(""));
+    run("{\"action\":\"publish\",\"durability\":\"journaled\"}", false);
+    assert_int_equal(sent.len, 0);
+    acks_kept(acks, DURABILITY_MEMORY, 1, NHUB_OK);
+    acks_kept(acks, DURABILITY_SYNCED, 0, NHUB_OK); /* of an earlier batch */
+    assert_int_equal(sent.len, 0);
+    acks_kept(acks, DURABILITY_JOURNALED, 1, NHUB_OK);
+    assert_true(answer_has("\"first_seq\":2,\"last_seq\":2,\"count\":1"));
+    assert_true(answer_has("\"durability\":\"journaled\""));
+    add_event(EVENT(""));
+    run(ATOMIC, false); /* what the mode gives */
+    acks_kept(acks, DURABILITY_JOURNALED, 1, NHUB_OK);
+    assert_int_equal(sent.len, 0);
+    acks_kept(acks, DURABILITY_SYNCED, 1, NHUB_OK);
+    assert_true(answer_has("\"durability\":\"synced\""));
+    assert_int_equal(acks_count(acks), 0);
+}
+
+static void what_the_disk_did_not_take_is_told_with_its_numbers(void **state)
+{
+    (void)state;
+    give_disk();
+    add_event(EVENT(""));
+    add_event(EVENT(""));
+    run(ATOMIC, false);
+    acks_kept(acks, DURABILITY_MEMORY, 1, NHUB_EUNAVAIL);
+    assert_true(answer_has("{\"success\":false,"));
+    assert_true(
+        answer_has("\"code\":\"durability_lost\",\"first_seq\":1,\"last_seq\":2,\"count\":2"));
+    assert_true(answer_has("\"durability\":\"memory\""));
+    assert_int_equal(stats.durability_lost, 1);
+}
+
+static void while_the_disk_takes_nothing_only_memory_is_given(void **state)
+{
+    (void)state;
+    give_disk();
+    gate.base.durability_now = DURABILITY_MEMORY;
+    add_event(EVENT(""));
+    run("{\"action\":\"publish\",\"durability\":\"journaled\"}", false);
+    assert_true(answer_has("\"code\":\"durability_unavailable\""));
+    assert_int_equal(last_seq(), 0);
+    add_event(EVENT(""));
+    run(ATOMIC, false);
+    assert_true(answer_has("\"durability\":\"memory\""));
+    assert_int_equal(last_seq(), 1);
+}
+
+static void a_publish_is_held_back_while_the_journal_is_full(void **state)
+{
+    (void)state;
+    gate.base.is_full = true;
+    add_event(EVENT(",\"id\":\"a\""));
+    run(ATOMIC, false);
+    add_event(EVENT(",\"id\":\"b\""));
+    run(EACH, false);
+    assert_int_equal(sent.len, 0);
+    assert_int_equal(last_seq(), 0);
+    publish_turn(publish);
+    assert_true(publish_is_holding(publish));
+    gate.base.is_full = false;
+    add_event(EVENT(",\"id\":\"c\""));
+    run(ATOMIC, false); /* behind the others */
+    assert_int_equal(sent.len, 0);
+    publish_turn(publish);
+    assert_false(publish_is_holding(publish));
+    assert_int_equal(last_seq(), 3);
+    assert_true(strstr(buf_cstr(&sent), "\"first_seq\":1,") <
+                strstr(buf_cstr(&sent), "\"first_seq\":2,"));
+}
+
+static void beyond_what_can_be_held_back_a_publish_is_refused(void **state)
+{
+    static char blanks[(1 << 20) + 1];
+    int held = 0;
+
+    (void)state;
+    memset(blanks, ' ', sizeof blanks - 1);
+    gate.base.is_full = true;
+    for (;;) {
+        for (int i = 0; i < 8; i++) {
+            add_event(blanks);
+        }
+        run(EACH, false);
+        if (sent.len > 0) {
+            break;
+        }
+        held++;
+    }
+    assert_true(answer_has("\"code\":\"unavailable\""));
+    assert_int_equal(held, 7); /* of 8 MiB and a little each */
+}
+
+static void nobody_waits_where_no_answer_is_wanted(void **state)
+{
+    struct call call = {.replies = replies, .stats = &stats, .wants_answer = false};
+    struct buf error;
+
+    (void)state;
+    give_disk();
+    buf_init(&error);
+    assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
+    assert_int_equal(request_parse(ATOMIC, strlen(ATOMIC), &call.request, &error), NHUB_OK);
+    add_event(EVENT(""));
+    publish_run(publish, &call, NULL, false);
+    assert_int_equal(acks_count(acks), 0);
+    assert_int_equal(stats.no_reply, 1);
+    assert_int_equal(last_seq(), 1);
+    call_fini(&call);
+    buf_fini(&error);
+}
+
 static void an_event_of_the_hub_may_have_the_reserved_type(void **state)
 {
     (void)state;
@@ -305,6 +433,12 @@ int main(void)
         ROW(the_limits_of_a_request_are_exact),
         ROW(bytes_of_a_request_are_bounded),
         ROW(an_event_of_the_hub_may_have_the_reserved_type),
+        ROW(an_answer_waits_for_the_durability_that_was_asked_for),
+        ROW(what_the_disk_did_not_take_is_told_with_its_numbers),
+        ROW(while_the_disk_takes_nothing_only_memory_is_given),
+        ROW(a_publish_is_held_back_while_the_journal_is_full),
+        ROW(beyond_what_can_be_held_back_a_publish_is_refused),
+        ROW(nobody_waits_where_no_answer_is_wanted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
