@@ -437,7 +437,7 @@ def test_descriptions_are_served_and_sound(gateway, name, core):
 def test_every_described_get_answers(gateway):
     api = get(gateway.port, "/openapi.json").json
     for path, item in api["paths"].items():
-        if path in ("/events/stream", "/ws"):
+        if path in ("/events/stream", "/ws") or "get" not in item:
             continue
         answer = get(gateway.port, path)
         assert str(answer.status) in item["get"]["responses"], (path, answer)
