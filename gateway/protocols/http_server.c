@@ -23,7 +23,7 @@
  * heads of answers. */
 static const size_t pools[HTTP_SIDES] = {
     [HTTP_SIDE_REQUESTS] = 8192,
-    [HTTP_SIDE_STREAMS] = 4096,
+    [HTTP_SIDE_STREAMS] = 3072,
     [HTTP_SIDE_WIDE] = 65536,
 };
 

@@ -26,7 +26,7 @@ enum http_side_kind {
     HTTP_SIDES
 };
 #define HTTP_REQUEST_HEAD_MEMORY 4096
-#define HTTP_STREAM_HEAD_MEMORY  2048
+#define HTTP_STREAM_HEAD_MEMORY  1536
 /* What a head takes in libmicrohttpd: its bytes and an entry for each header. */
 static inline size_t http_head_memory(size_t length, size_t header_count)
 {
