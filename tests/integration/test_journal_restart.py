@@ -137,7 +137,7 @@ def test_a_damaged_journal_is_refused_and_left_as_it_is(start_hub):
     with open(path, "rb") as file:
         before = file.read()
     hub.spawn().wait(expect=1)
-    assert "journal verify" in hub.stderr
+    assert "is damaged" in hub.stderr and "notifyhub journal " in hub.stderr
     with open(path, "rb") as file:
         assert file.read() == before
 
