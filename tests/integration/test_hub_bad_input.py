@@ -54,7 +54,10 @@ def rejected(dealer):
 
 @pytest.mark.parametrize("name,frames,reason", BAD, ids=[b[0] for b in BAD])
 def test_a_bad_event_is_counted_and_the_next_one_comes_at_once(hub, name, frames, reason):
-    """CG-17: each kind of bad event has its counter and a log line, and does not delay the next event (CG-17 says < 0.5 s; here 2, as the machine has stalls of its own)."""
+    """CG-17: each kind of bad event has its counter and a log line, and does not delay the next event.
+
+    CG-17 says < 0.5 s; here 2, as the machine has stalls of its own.
+    """
     del name
     with Sub(hub, "good") as sub, Push(hub) as push, Dealer(hub) as dealer:
         sub.sync(push)
