@@ -20,6 +20,17 @@
  * store as it was before begin. After a failed sync the environment is not to be trusted any more:
  * store_reopen() reads what the disk has.
  *
+ * What opening looks at, by plain reads before LMDB follows anything: both meta pages and that the
+ * file is as long as they say; every page in journals of up to 64 MiB, in larger ones the list of
+ * free pages and both ends of each table; format, state and totals; a hub also looks at the
+ * checksums of the first and last 64 records. Each record is checked again whenever it is read.
+ * What is left: damage inside a table of a larger journal is met when LMDB follows it, and may end
+ * the process, as may a disk that cannot read a mapped page (SIGBUS). store_verify() looks at all
+ * pages and values without that risk.
+ *
+ * The map is 1.25 times max_bytes and 64 MiB, or more when the file needs it, and is chosen anew
+ * whenever the environment is opened. 8 MiB of it are kept for trimming.
+ *
  * Threads: one thread writes; any number of others may read at the same time (each store_read is a
  * short read transaction of its own). Everything else belongs to the writer. A process opens a
  * folder once at a time: the locks that LMDB keeps on its lock file belong to the process.
@@ -47,7 +58,7 @@ enum store_mode {
 
 struct store_options {
     enum store_mode mode;
-    uint64_t max_bytes;  /* of events; the map is 1.25 times this and 64 MiB */
+    uint64_t max_bytes;  /* of events, for the size of the map; store_trim() keeps to it */
     bool sync_on_commit; /* each commit is a full sync; false: MDB_NOMETASYNC, store_sync() syncs */
     uint64_t reserve_bytes; /* size of the reserve file; 0 = none */
     /* A new journal that counts as unfinished, and is opened by nobody, until
