@@ -105,6 +105,7 @@ struct gateway_counters {
     counter cache_events, cache_bytes, stream_bytes, session_lag_max;
     counter writes_total;           /* send calls to subscribers */
     counter group_deliveries_total; /* handed out to consumers */
+    counter group_acks_total;       /* deliveries that were acknowledged */
     counter last_client;            /* numbers of clients, given out in ascending order */
 };
 

@@ -40,6 +40,7 @@ void memory_ceiling_compute(struct memory_ceiling *out, const struct settings *s
         MEMORY_FEED_BYTES + MEMORY_SUB_BYTES + 2 * cache + PAGES_UNDER_WAY * PAGE_BYTES;
     /* The jobs, and the library's copies of them. */
     out->part[MEMORY_PUBLISHES] = 2 * MEMORY_PUBLISH_BYTES;
+    out->part[MEMORY_GROUPS] = streams / MEMORY_GROUPS_SHARE + MEMORY_FETCHES_BYTES;
     out->part[MEMORY_BODIES] = MEMORY_BODIES_COUNT * settings->gateway.max_body_bytes;
     out->part[MEMORY_CONNECTIONS] = max_connections * CONNECTION_BYTES;
     for (int i = 0; i < MEMORY_ALLOCATOR; i++) {

@@ -18,6 +18,7 @@
     X(MEMORY_STREAMS, "streams")            /* gateway.streams_max_bytes, and closing sessions */  \
     X(MEMORY_LINK, "link")                  /* events on their way in, pages on their way back */  \
     X(MEMORY_PUBLISHES, "publishes")        /* on their way to the hub */                          \
+    X(MEMORY_GROUPS, "groups")              /* fetched for consumers, not yet sent */              \
     X(MEMORY_BODIES, "bodies")              /* bodies of requests, pages of history going out */   \
     X(MEMORY_CONNECTIONS, "connections")    /* gateway.max_connections, idle */                    \
     X(MEMORY_ALLOCATOR, "allocator")        /* what free memory is lost in pieces */               \
@@ -45,7 +46,12 @@ void memory_ceiling_compute(struct memory_ceiling *out, const struct settings *s
 #define MEMORY_SUB_BYTES     ((uint64_t)64 << 20) /* in the SUB socket, about */
 #define MEMORY_PUBLISH_BYTES ((uint64_t)64 << 20) /* jobs that wait or are in flight */
 #define MEMORY_BODIES_COUNT  32                   /* bodies of the largest size at once */
-/* Of streams_max_bytes: closing sessions of clients that do not read may hold one part of … */
+/* What all fetches under way may bring together, if each asks for no less than … */
+#define MEMORY_FETCHES_BYTES ((uint64_t)64 << 20)
+#define MEMORY_FETCH_MIN     ((uint64_t)64 * 1024)
+/* Of streams_max_bytes: what consumers have fetched may hold one part of … */
+#define MEMORY_GROUPS_SHARE 4
+/* … closing sessions of clients that do not read may hold one part of … */
 #define MEMORY_CLOSING_SHARE 8
 /* … and the send buffers of all streams one part of this, besides a least one for each. */
 #define MEMORY_BUFFERS_SHARE   2

@@ -80,6 +80,13 @@ nhub_err group_answer_read(const char *text, size_t len, struct group_answer *ou
     return NHUB_OK;
 }
 
+uint64_t group_answer_count(const struct group_answer *a)
+{
+    uint64_t count = 0;
+
+    return json_span_u64(&a->count, &count) == NHUB_OK ? count : 0;
+}
+
 static void text_of(const struct json_span *span, const char *fallback, char *out, size_t size)
 {
     size_t len = 0;

@@ -31,6 +31,8 @@ struct group_answer {
 };
 /* Errors: NHUB_EPROTO. */
 NHUB_MUST_USE nhub_err group_answer_read(const char *text, size_t len, struct group_answer *out);
+/* How many the hub says it did; 0 when it does not. */
+uint64_t group_answer_count(const struct group_answer *a);
 /* Why the hub refused: its words in *code and *error (cut to what fits), and the reason of ours. */
 enum reject_reason group_answer_refusal(const struct group_answer *a, char *code, size_t code_size,
                                         char *error, size_t error_size);

@@ -121,18 +121,18 @@ void http_group_refuse(struct http_request *r, const struct query_job *job)
 
 /* ---- the answer ---- */
 
-static unsigned good_status(const struct call *c)
+/* The status of a good answer; acknowledged deliveries are counted. */
+static unsigned work_off(struct http_request *r, const struct call *c)
 {
     struct group_answer answer;
 
-    if (c->op == OP_DELETE) {
-        return 204;
+    if (group_answer_read(c->job.answer.data, c->job.answer.len, &answer) != NHUB_OK) {
+        return 200;
     }
-    return c->op == OP_PUT &&
-                   group_answer_read(c->job.answer.data, c->job.answer.len, &answer) == NHUB_OK &&
-                   answer.created
-               ? 201
-               : 200;
+    if (c->op == OP_ACK) {
+        counter_add(&r->gateway->counters.group_acks_total, group_answer_count(&answer));
+    }
+    return c->op == OP_PUT && answer.created ? 201 : 200;
 }
 
 static void resumed(struct http_request *r)
@@ -158,7 +158,7 @@ static void resumed(struct http_request *r)
         return;
     }
     buf_add_char(&body, '\n');
-    http_answer_buf(r, good_status(c), "application/json", &body);
+    http_answer_buf(r, work_off(r, c), "application/json", &body);
 }
 
 /* query_job.done, in the link's thread. */

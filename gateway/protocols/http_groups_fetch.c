@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "gateway/fanout/render.h"
 #include "gateway/gateway.h"
+#include "gateway/memory_ceiling.h"
 #include "gateway/protocols/http_fetches.h"
 #include "gateway/protocols/http_groups.h"
 #include "gateway/protocols/http_params.h"
@@ -19,8 +20,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define FETCH_BYTES_MAX (1024 * 1024) /* lines of one answer; one event may be more */
-#define EVENT_OVERHEAD  512           /* of an event in memory and in the answer */
+#define FETCH_BYTES_MAX (1024u * 1024u) /* lines of one answer; one event may be more */
+#define EVENT_OVERHEAD  512             /* of an event in memory and in the answer */
 
 enum { MAX, WAIT, MEMBER, FORMAT, PARAMS };
 
@@ -145,6 +146,7 @@ static void answer_events(struct http_request *r, struct fetch *f,
         group_text_add(&body, "gap", &answer->gap);
     }
     buf_add_str(&body, "}\n");
+    counter_add(&r->gateway->counters.group_deliveries_total, f->job.event_count);
     drop_events(&f->job);
     http_answer_header(r, "Cache-Control", "no-store");
     http_answer_buf(r, 200, "application/json", &body);
@@ -246,13 +248,23 @@ static bool read_params(struct http_request *r, struct fetch *f)
     return true;
 }
 
+/* Less when many wait, so that they can all be answered at once. */
+static unsigned fetch_bytes(struct http_fetches *fetches)
+{
+    const uint64_t share = MEMORY_FETCHES_BYTES / (http_fetches_count(fetches) + 1);
+
+    return share < MEMORY_FETCH_MIN  ? (unsigned)MEMORY_FETCH_MIN
+           : share < FETCH_BYTES_MAX ? (unsigned)share
+                                     : FETCH_BYTES_MAX;
+}
+
 static bool make_text(struct http_request *r, struct fetch *f)
 {
     group_text_open(&f->text, "fetch", f->group);
     buf_add_str(&f->text, ",\"member\":");
     buf_add_json_cstr(&f->text, f->member);
-    buf_printf(&f->text, ",\"max\":%u,\"max_bytes\":%d,\"wait_ms\":%u", (unsigned)f->max,
-               FETCH_BYTES_MAX, (unsigned)f->wait_ms);
+    buf_printf(&f->text, ",\"max\":%u,\"max_bytes\":%u,\"wait_ms\":%u", (unsigned)f->max,
+               fetch_bytes(r->gateway->fetches), (unsigned)f->wait_ms);
     if (f->text.failed) {
         http_refuse(r, REJECT_OVERLOADED, "out of memory");
         return false;

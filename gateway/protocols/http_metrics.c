@@ -49,6 +49,8 @@ static void write_counters(const struct gateway_counters *c, struct buf *out)
         {"notifyhub_cache_bytes", "gauge", "Bytes of the events in the cache", &c->cache_bytes},
         {"notifyhub_stream_bytes", "gauge", "Bytes that shared streams retain", &c->stream_bytes},
         {"notifyhub_session_lag_max_events", "gauge", "Events that the slowest subscriber is behind", &c->session_lag_max},
+        {"notifyhub_group_deliveries_total", "counter", "Events handed out to consumers of groups", &c->group_deliveries_total},
+        {"notifyhub_group_acks_total", "counter", "Deliveries that consumers acknowledged", &c->group_acks_total},
         {"notifyhub_writes_total", "counter", "Writes to subscribers", &c->writes_total},
     };
     /* clang-format on */

@@ -242,6 +242,10 @@ static void write_events(const struct gateway_counters *c, struct buf *out)
     number(out, "gaps_total", counter_get(&c->gaps_total));
     number(out, "resumes_total", counter_get(&c->resumes_total));
     number(out, "writes_total", counter_get(&c->writes_total));
+    open_object(out, "groups");
+    number(out, "deliveries_total", counter_get(&c->group_deliveries_total));
+    number(out, "acks_total", counter_get(&c->group_acks_total));
+    buf_add_char(out, '}');
     open_object(out, "lag");
     number(out, "max_events", counter_get(&c->session_lag_max));
     buf_add_char(out, '}');

@@ -241,14 +241,20 @@ void ws_conn_destroy(struct ws_conn **conn_p)
     free(conn);
 }
 
+/* Requests of the client that the hub has not answered yet. */
+static size_t in_flight(const struct ws_conn *conn)
+{
+    return conn->publishes.count + conn->consumers.change_count;
+}
+
 /* Reads on or not, by what is owed to the client and by what it owes. */
 static void pace(struct ws_conn *conn)
 {
-    const size_t in_flight = conn->publishes.count + conn->consumers.change_count;
+    const size_t count = in_flight(conn);
     const bool too_much =
-        in_flight >= IN_FLIGHT_MAX || session_waiting_bytes(conn->session) >= WAITING_MAX;
+        count >= IN_FLIGHT_MAX || session_waiting_bytes(conn->session) >= WAITING_MAX;
     const bool little =
-        in_flight <= IN_FLIGHT_MAX / 2 && session_waiting_bytes(conn->session) <= WAITING_MAX / 2;
+        count <= IN_FLIGHT_MAX / 2 && session_waiting_bytes(conn->session) <= WAITING_MAX / 2;
 
     if (session_has_ended(conn->session) || conn->is_ending) {
         return;
@@ -465,10 +471,11 @@ void ws_conn_end(struct ws_conn *conn, enum session_end why)
 {
     const bool may_wait = why == SESSION_END_RESTART || why == SESSION_END_STOP;
 
-    if (!may_wait || conn->publishes.count == 0 || session_has_ended(conn->session)) {
+    if (!may_wait || in_flight(conn) == 0 || session_has_ended(conn->session)) {
         session_close(conn->session, why);
     } else if (!conn->is_ending) {
         conn->is_ending = true;
+        conn->consumers.is_ending = true;
         conn->end_why = why;
         conn->ops->pause(conn->context, true);
     }
@@ -479,15 +486,23 @@ bool ws_conn_is_ending(const struct ws_conn *conn)
     return conn->is_ending;
 }
 
+/* One request of the client less is under way. */
+static void after_answer(struct ws_conn *conn)
+{
+    if (conn->is_ending && in_flight(conn) == 0) {
+        session_close(conn->session, conn->end_why);
+    } else {
+        pace(conn);
+    }
+}
+
 void ws_conn_published(struct ws_env *env, struct letter *letter)
 {
     struct ws_conn *conn = NULL;
 
     ws_publish_finish(env, letter, &conn);
-    if (conn && conn->is_ending && conn->publishes.count == 0) {
-        session_close(conn->session, conn->end_why);
-    } else if (conn) {
-        pace(conn);
+    if (conn) {
+        after_answer(conn);
     }
 }
 
@@ -497,6 +512,6 @@ void ws_conn_answered(struct ws_env *env, struct letter *letter)
 
     ws_consume_answer(env, letter, &conn);
     if (conn) {
-        pace(conn);
+        after_answer(conn);
     }
 }

@@ -26,6 +26,8 @@
 #include "gateway/fanout/session.h"
 #include "gateway/protocols/query.h"
 
+#include <stdatomic.h>
+
 #define WS_PROTOCOL_NAME "notifyhub.v1.json"
 
 struct hub_link;
@@ -45,8 +47,8 @@ struct ws_env {
     /* consumer groups (ws_consume.h) */
     struct mailbox *answered; /* where finished questions are posted, by the link's thread */
     void (*query)(struct hub_link *link, struct query_job *job);
-    size_t group_jobs;    /* under way */
-    size_t fetched_bytes; /* of deliveries that wait in all connections */
+    size_t group_jobs;           /* under way */
+    atomic_size_t fetched_bytes; /* of deliveries that wait in all connections */
     uint32_t spread;
 };
 

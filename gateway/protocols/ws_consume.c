@@ -5,6 +5,7 @@
 #include "gateway/client_id.h"
 #include "gateway/fanout/consume.h"
 #include "gateway/fanout/render.h"
+#include "gateway/memory_ceiling.h"
 #include "gateway/protocols/ws_consume_private.h"
 #include "gateway/protocols/ws_frame.h"
 
@@ -16,7 +17,6 @@
 #define WAIT_SPREAD_MS 10000 /* … up to this much more, so that they do not all end together */
 #define RETRY_MS       250   /* while the hub is away */
 #define CROWD_MS       5000  /* while too many others wait */
-#define BYTES_MIN      65536u
 #define BYTES_MAX      (1024u * 1024u)
 #define EVENT_OVERHEAD 256
 
@@ -25,18 +25,51 @@ struct ws_fetch {
     struct ws_group_job j;        /* first: found from it */
     struct ws_consumer *consumer; /* NULL: it is gone, everything goes back */
     struct group_answer answer;
-    size_t pos;   /* in answer.deliveries, of the next one */
-    size_t at;    /* in job.events */
-    size_t bytes; /* charged for what is not sent yet */
+    size_t pos; /* in answer.deliveries, of the next one */
+    size_t at;  /* in job.events */
     int64_t due_ms;
 };
 
 /* ---- jobs ---- */
 
+static void drop_events(struct query_job *job)
+{
+    for (size_t i = 0; i < job->event_count; i++) {
+        if (job->events[i]) {
+            feed_event_unref(&job->events[i]);
+        }
+    }
+    free(job->events);
+    job->events = NULL;
+    job->event_count = 0;
+}
+
+/* All that consumers of all sessions have fetched keeps within a part of the streams' memory. */
+static void charge(struct ws_group_job *j)
+{
+    const uint64_t limit = j->env->settings->gateway.streams_max_bytes / MEMORY_GROUPS_SHARE;
+    size_t before = 0;
+
+    for (size_t i = 0; i < j->job.event_count; i++) {
+        j->bytes += j->job.events[i]->line_len + EVENT_OVERHEAD;
+    }
+    before = atomic_fetch_add(&j->env->fetched_bytes, j->bytes);
+    if (before > 0 && before + j->bytes > limit) {
+        atomic_fetch_sub(&j->env->fetched_bytes, j->bytes);
+        j->bytes = 0;
+        j->is_too_much = true;
+        drop_events(&j->job);
+    }
+}
+
+/* In the link's thread. */
 static void done(struct query_job *job)
 {
     struct ws_group_job *j = (struct ws_group_job *)(void *)job;
 
+    if (job->event_count > 0) {
+        charge(j);
+    }
     mailbox_post(j->env->answered, &job->letter);
 }
 
@@ -55,12 +88,8 @@ void ws_group_ask(struct ws_group_job *j, int64_t wait_ms)
 
 void ws_group_job_fini(struct ws_group_job *j)
 {
-    for (size_t i = 0; i < j->job.event_count; i++) {
-        if (j->job.events[i]) {
-            feed_event_unref(&j->job.events[i]);
-        }
-    }
-    free(j->job.events);
+    atomic_fetch_sub(&j->env->fetched_bytes, j->bytes);
+    drop_events(&j->job);
     buf_fini(&j->job.answer);
     buf_fini(&j->text);
 }
@@ -172,7 +201,6 @@ static void drop_fetch(struct ws_fetch *f)
         buf_add_json_cstr(&names, d.name);
     }
     group_give_back(f->j.env->link, f->j.env->query, f->j.group, &names, true);
-    f->j.env->fetched_bytes -= f->bytes;
     ws_group_job_fini(&f->j);
     free(f);
 }
@@ -314,7 +342,8 @@ static void send_pending(struct ws_consumer *w)
 {
     const struct session *s = w->owner->session;
 
-    while (w->pending && !session_is_blocked(s) && session_takes(s) && send_batch(w)) {
+    while (w->pending && !w->owner->is_ending && !session_is_blocked(s) && session_takes(s) &&
+           send_batch(w)) {
     }
     ws_consumer_want(w);
 }
@@ -365,19 +394,6 @@ static void fetch_failed(struct ws_consumer *w, struct ws_fetch *f)
     drop_consumer(w);
 }
 
-/* All that consumers of all sessions have fetched keeps within a part of the streams' memory. */
-static bool charge(struct ws_fetch *f)
-{
-    struct ws_env *env = f->j.env;
-    const uint64_t limit = env->settings->gateway.streams_max_bytes / 4;
-
-    for (size_t i = 0; i < f->j.job.event_count; i++) {
-        f->bytes += f->j.job.events[i]->line_len + EVENT_OVERHEAD;
-    }
-    env->fetched_bytes += f->bytes;
-    return env->fetched_bytes <= limit || env->fetched_bytes == f->bytes;
-}
-
 /* True when there is a delivery for each event. */
 static bool read_answer(struct ws_fetch *f)
 {
@@ -399,7 +415,7 @@ static bool read_answer(struct ws_fetch *f)
         visibility_ms = GROUP_VISIBILITY_MS;
     }
     f->due_ms = clock_mono_ms() + (int64_t)visibility_ms;
-    return err == NHUB_ENOTFOUND && count == f->j.job.event_count;
+    return err == NHUB_ENOTFOUND && (count == f->j.job.event_count || f->j.is_too_much);
 }
 
 static void finish_fetch(struct ws_group_job *j)
@@ -424,8 +440,8 @@ static void finish_fetch(struct ws_group_job *j)
     if (f->answer.gap.kind == JSON_OBJECT) {
         tell_gap(w, &f->answer.gap);
     }
-    if (!charge(f) || w->credit == 0 || j->job.event_count == 0) {
-        if (j->job.event_count > 0) {
+    if (j->is_too_much || w->credit == 0 || j->job.event_count == 0) {
+        if (j->is_too_much) {
             try_later(w, RETRY_MS);
         }
         drop_fetch(f);
@@ -436,11 +452,15 @@ static void finish_fetch(struct ws_group_job *j)
     send_pending(w);
 }
 
+/* What a session may hold, and less when many fetch at the same time. */
 static uint32_t fetch_bytes(const struct ws_env *env)
 {
     const uint64_t half = env->settings->gateway.session_max_bytes / 2;
+    const uint64_t share = MEMORY_FETCHES_BYTES / (env->group_jobs + 1);
+    uint64_t bytes = half < share ? half : share;
 
-    return half < BYTES_MIN ? BYTES_MIN : half > BYTES_MAX ? BYTES_MAX : (uint32_t)half;
+    bytes = bytes < MEMORY_FETCH_MIN ? MEMORY_FETCH_MIN : bytes;
+    return (uint32_t)(bytes < BYTES_MAX ? bytes : BYTES_MAX);
 }
 
 /* The first one tells whether the group is there; the others wait at the hub. */
@@ -456,7 +476,8 @@ void ws_consumer_want(struct ws_consumer *w)
     struct ws_fetch *f = NULL;
 
     if (w->fetch || w->pending || w->retry_ms != 0 || !has_credit(w) ||
-        session_has_ended(c->session) || (w->is_told && session_is_blocked(c->session))) {
+        session_has_ended(c->session) || (w->is_told && session_is_blocked(c->session)) ||
+        c->is_ending) {
         return;
     }
     f = calloc(1, sizeof *f);
@@ -638,7 +659,7 @@ size_t ws_consumers_waiting_bytes(const struct ws_consumers *c)
             (const struct ws_consumer *)(const void *)((const char *)at -
                                                        offsetof(struct ws_consumer, link));
 
-        bytes += w->pending ? w->pending->bytes : 0;
+        bytes += w->pending ? w->pending->j.bytes : 0;
     }
     return bytes;
 }

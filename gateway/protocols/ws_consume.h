@@ -34,6 +34,8 @@ struct ws_consumers {
     struct list list;
     struct list changes; /* ack, nack and extend under way */
     size_t count, change_count;
+    bool
+        is_ending; /* the session ends when its requests are answered: nothing more is handed out */
 };
 
 void ws_consumers_init(struct ws_consumers *c, struct ws_conn *conn, struct ws_env *env,

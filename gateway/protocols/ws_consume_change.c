@@ -99,6 +99,9 @@ static void finish(struct ws_group_job *j)
         j->job.err = group_answer_read(j->job.answer.data, j->job.answer.len, &answer);
     }
     if (owner && j->job.err == NHUB_OK) {
+        if (ch->kind == WS_OP_ACK) {
+            counter_add(&j->env->counters->group_acks_total, group_answer_count(&answer));
+        }
         settle(ch, &answer);
         answer_done(ch, &answer);
     } else if (owner) {

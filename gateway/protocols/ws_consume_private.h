@@ -14,6 +14,8 @@ struct ws_group_job {
     struct ws_env *env;
     struct ws_conn *conn; /* NULL = nobody waits for it */
     struct buf text;
+    size_t bytes;     /* charged for the events that came */
+    bool is_too_much; /* they were let go: all consumers together hold too many */
     char group[GROUP_NAME_MAX + 1];
 };
 
