@@ -82,7 +82,7 @@ def publisher_specs(rate, has_journal):
 
 
 # name: (patterns, ordered)
-GROUPS = {"shared": (["soak.[ac].*"], False), "in-order": (["soak.b.*", "soak.d.1"], True)}
+GROUPS = {"shared": (["soak.[ac].*"], False), "in-order": (["soak.b.2", "soak.d.1"], True)}
 MEMBERS = [
     {"name": "r1", "group": "shared", "door": "router", "max": 100}, {"name": "r2", "group": "shared", "door": "router", "max": 30},
     {"name": "h1", "group": "shared", "door": "http", "max": 50}, {"name": "r3", "group": "in-order", "door": "router", "max": 20},
@@ -127,7 +127,8 @@ class Arena:
         self.group_worker = None
         start = f"{self.hub.epoch}-{self.position()[1]}"
         if self.has_journal and self.make_groups(start):
-            self.group_worker = Worker(GroupWorker, GROUPS, MEMBERS, native, parse_position(start))
+            members = [{**member, "ordered": GROUPS[member["group"]][1]} for member in MEMBERS]
+            self.group_worker = Worker(GroupWorker, GROUPS, members, native, parse_position(start))
         self.natives = Worker(NativeWorker, native_specs(self.folder, start), native)
         self.gateway.wait_connected()
         wait_until(lambda: all(s[3] and s[1] for s in self.streams.ask("status").values()), 30, "all streams to be open")

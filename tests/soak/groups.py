@@ -12,14 +12,14 @@ from zlib import crc32
 import zmq
 
 from .lines import line_type, parse_line, parse_position
-from .transcript import Delivery, Gap, GroupReading
+from .transcript import RANKS, Delivery, Gap, GroupReading
 
 VISIBILITY_MS = 2500
 DELIVERY = re.compile(rb'"delivery":"([a-z][a-z2-7]{7})-(\d+)\.(\d+)".*?"event":(\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\})', re.S)
 
 
 class Member(threading.Thread):
-    """spec: name, group, door ("router" or "http"), max."""
+    """spec: name, group, door ("router" or "http"), max, ordered."""
 
     def __init__(self, spec, ports, worker):
         super().__init__(daemon=True)
@@ -38,13 +38,15 @@ class Member(threading.Thread):
         self.drop()
 
     def work(self, deliveries):
-        """Acknowledges all but a few: some are given back, some are left until their time is over."""
+        """Acknowledges all but a few: some are given back, some are left until their time is over. Where order is kept
+        everything else of a type waits for that, so there they are fewer."""
         acks, nacks = [], []
+        given_back, left = (3, 4) if self.spec["ordered"] else (20, 25)
         for delivery in deliveries:
             roll = (delivery.where[1] * 2654435761 + delivery.attempt * 40503) % 1000
-            if delivery.attempt == 1 and roll < 20:
+            if delivery.attempt == 1 and roll < given_back:
                 nacks.append(delivery)
-            elif delivery.attempt > 3 or roll >= 25:
+            elif delivery.attempt > 3 or roll >= left:
                 acks.append(delivery)
         now = time.monotonic()
         for delivery in acks:
@@ -64,7 +66,7 @@ class Member(threading.Thread):
         failed = {item["delivery"] for item in answer.get("failed", ())}
         for name, delivery in zip(names, deliveries):
             delivery.end = "stale" if name in failed else word
-            delivery.settled = now
+            delivery.settled, delivery.rank = now, RANKS[answer["durability"]]
 
     def take(self, where, attempt, line, now):
         _, _, pn = parse_line(line)

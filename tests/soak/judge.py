@@ -201,16 +201,16 @@ class _Judge:
         self.check_contiguous(stored, told)
         self.verdict.counts["lost"] += len(self.lost)
 
-    def may_be_lost(self, outcome):
-        """May an event with this acknowledgement be gone after what happened?"""
+    def may_be_lost(self, rank, acked_at):
+        """May something that was acknowledged then, and so, be gone after what happened?"""
         for when, kind in self.case.disasters:
-            if when + LATE_ANSWER_S < outcome.when and kind != "full":
+            if when + LATE_ANSWER_S < acked_at and kind != "full":
                 continue  # it was acknowledged long after that
-            if kind == "power" and outcome.rank < SYNCED:
+            if kind == "power" and rank < SYNCED:
                 return True
-            if kind == "kill" and outcome.rank < JOURNALED:
+            if kind == "kill" and rank < JOURNALED:
                 return True
-            if kind == "full" and outcome.rank == MEMORY:
+            if kind == "full" and rank == MEMORY:
                 return True
             if kind == "stop" and not self.case.is_durable:
                 return True
@@ -376,7 +376,7 @@ class _Judge:
             if place is not None and place <= self.key(self.case.stored.start):
                 return  # a duplicate of what was published before this round
             gone = place in self.lost if place is not None else not kept
-            if gone and not self.may_be_lost(outcome):
+            if gone and not self.may_be_lost(outcome.rank, outcome.when):
                 verdict.fault("acked_lost", where, f"event {n} was acknowledged as {RANK_NAMES[outcome.rank]}"
                               f"{' at ' + self.name(place) if place is not None else ''} and is not in the hub's history")
         if not keys and outcome.kind in (UNKNOWN, SENT):

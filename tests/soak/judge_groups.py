@@ -56,10 +56,9 @@ class _Group:
                        f"says that nothing is left, the first is {self.judge.name(missing[0])}")
 
     def check_after_ack(self):
-        if not self.judge.case.is_durable and self.judge.case.disasters:
-            return  # the group's state lasts as long as the hub then
         for key, deliveries in self.by_key.items():
-            acked = [d.settled for d in deliveries if d.end == "acked" and d.settled is not None]
+            acked = [d.settled for d in deliveries
+                     if d.end == "acked" and d.settled is not None and not self.judge.may_be_lost(d.rank, d.settled)]
             if acked and any(d.handed > min(acked) for d in deliveries):
                 self.fault("group_after_ack", f"{self.judge.name(key)} was handed out after it had been acknowledged")
                 return

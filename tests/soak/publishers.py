@@ -205,6 +205,7 @@ class Windowed(Publisher):
     """Several publishes under way: what WebSocket and ROUTER publishers share. under_way: ident -> (numbers, when)."""
 
     is_connected = False
+    patience = ANSWER_S
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -222,7 +223,7 @@ class Windowed(Publisher):
         if self.is_connected:
             self.receive(0.005)
         oldest = min((when for _, when in self.under_way.values()), default=None)
-        if oldest is not None and time.monotonic() - oldest > ANSWER_S:
+        if oldest is not None and time.monotonic() - oldest > self.patience:
             self.lost()
 
     def submit(self, numbers):
@@ -357,6 +358,7 @@ class Router(Windowed):
     """Acknowledged `publish` over a DEALER, batches, several under way."""
 
     socket = None
+    patience = 4.0  # nothing tells a DEALER that the hub died
 
     def connect(self):
         self.socket = zmq.Context.instance().socket(zmq.DEALER)

@@ -27,7 +27,7 @@ class StreamClient:
         self.wakes_at = 0.0
         self.connects = 0
         self.heard_at = 0.0
-        self.mark = -1
+        self.mark, self.replayed = -1, 0
 
     # --- the connection ---
 
@@ -180,7 +180,9 @@ class StreamClient:
             self.is_open = True
             self.begin(message["position"])
             if "resume" in message:
-                self.reading.resumed(message["resume"]["result"])
+                self.resume(message["resume"])
+        elif op == "resumed":
+            self.resumed(message)
         elif op == "position":
             self.last = message["position"]
         elif op == "gap":
@@ -215,7 +217,9 @@ class StreamClient:
                         self.begin(ident.decode())
                     self.last = ident.decode()
             elif name == b"hub.resume":
-                self.reading.resumed(json.loads(data)["result"])
+                self.resume(json.loads(data))
+            elif name == b"hub.resumed":
+                self.resumed(json.loads(data))
             elif name == b"hub.gap":
                 self.gap(json.loads(data))
             else:
@@ -228,7 +232,18 @@ class StreamClient:
             self.reading.begins(position)
             self.last = position
 
+    def resume(self, answer):
+        self.replayed = 0
+        self.reading.resumed(answer["result"])
+
+    def resumed(self, answer):
+        """The past is over: as many events have come as are told here."""
+        self.last = answer["position"]
+        if answer["count"] != self.replayed:
+            self.reading.notes.append(f"{self.replayed} events came in a replay, and {answer} was told")
+
     def event(self, line):
+        self.replayed += 1
         mark = self.reading.event(line)
         if mark is not None:
             self.mark = mark

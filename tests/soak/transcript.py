@@ -164,13 +164,13 @@ class Publishing:
 class Delivery:
     """One hand-out of an event by a group: where, attempt, CRC of the line, and what became of it: "acked", "nacked",
     "left" (timed out on purpose), "unknown" (the answer to the ack never came), "stale". Times are monotonic: handed
-    (the fetch was answered), tried (the ack was sent), settled (its answer came)."""
+    (the fetch was answered), tried (the ack was sent), settled (its answer came); rank: how well the ack is kept."""
 
-    __slots__ = ("where", "attempt", "crc", "pn", "type", "end", "handed", "tried", "settled")
+    __slots__ = ("where", "attempt", "crc", "pn", "type", "end", "handed", "tried", "settled", "rank")
 
     def __init__(self, where, attempt, crc, pn, type_, handed):
         self.where, self.attempt, self.crc, self.pn, self.type = where, attempt, crc, pn, type_
-        self.handed, self.tried, self.settled, self.end = handed, None, None, "left"
+        self.handed, self.tried, self.settled, self.end, self.rank = handed, None, None, "left", SYNCED
 
 
 class GroupReading:

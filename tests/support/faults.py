@@ -32,11 +32,12 @@ def sanitizer_runtimes(program):
     return re.findall(r"=> (\S*lib[atul]+san\.so\S*)", done.stdout)
 
 
-def environment(folder, program, *, log=None, stop=None, fail=None, delay=None, clock=None):
+def environment(folder, program, *, log=None, stop=None, fail=None, delay=None, clock=None, fstype=None):
     """Variables for a process whose files below `folder` are watched; add them to its environment."""
     assert os.path.exists(LIBRARY), f"{LIBRARY} is not built (target nhub_faults)"
     env = {"LD_PRELOAD": " ".join([*sanitizer_runtimes(program), LIBRARY]), "NHUB_FAULTS_DIR": os.path.realpath(folder)}
-    for name, value in (("LOG", log), ("STOP", stop), ("FAIL", fail), ("DELAY", delay), ("CLOCK", clock)):
+    for name, value in (("LOG", log), ("STOP", stop), ("FAIL", fail), ("DELAY", delay), ("CLOCK", clock),
+                        ("FSTYPE", fstype)):
         if value is not None:
             env[f"NHUB_FAULTS_{name}"] = str(value)
     return env
@@ -156,6 +157,16 @@ class Disk:
         self.names = {}       # as programs see them
         self.safe_names = {}  # as they are on the disk
         self.name_changes = []
+
+    def load(self, folder):
+        """What is in this folder is the safe beginning."""
+        for name in sorted(os.listdir(folder)):
+            file = _File()
+            with open(os.path.join(folder, name), "rb") as content:
+                whole = content.read()
+            file.safe = _Content(whole, len(whole))
+            self.names[name] = file
+        self.safe_names = dict(self.names)
 
     def _file(self, name):
         if name not in self.names:
