@@ -39,6 +39,21 @@ static bool is_of_report(const struct disk *d)
     return memcmp(d->report.epoch, d->base.epoch, sizeof d->base.epoch) == 0;
 }
 
+static void note_full(struct disk *d, uint64_t pending)
+{
+    uint64_t suppressed;
+
+    if (d->base.is_full) {
+        return;
+    }
+    d->full++;
+    if (log_limit_pass(&d->full_limit, &suppressed)) {
+        log_warn("journal_backlog_full", log_uint("pending_bytes", pending),
+                 log_uint("full_total", d->full), log_uint("suppressed", suppressed),
+                 log_str("note", "publishers wait until half of it is written"));
+    }
+}
+
 static void check_room(struct disk *d)
 {
     const uint64_t open = d->open ? d->open->bytes.len : 0;
@@ -47,6 +62,7 @@ static void check_room(struct disk *d)
                           d->o.reservation > 4 * NUMBERS_SPARE;
 
     if (pending >= d->o.max_pending_bytes || is_short) {
+        note_full(d, pending);
         d->base.is_full = true;
     } else if (pending <= d->o.max_pending_bytes / 2) {
         d->base.is_full = false;
@@ -440,6 +456,7 @@ static void disk_figures(const struct journal *j, struct journal_figures *out)
                                     .commit_p99_us = r.commit_p99_us,
                                     .commit_max_us = r.commit_max_us,
                                     .syncs = r.syncs,
+                                    .backlog_full = d->full,
                                     .damaged = d->damaged};
 }
 
@@ -607,6 +624,7 @@ static nhub_err start_threads(struct disk *d)
         .reservation = d->o.reservation,
         .ids_window_us = d->o.dedup_ids > 0 ? (int64_t)d->o.dedup_window_s * 1000000 : 0,
         .max_ids = d->o.dedup_ids,
+        .holds_at_start = d->o.holds_at_start,
     };
     nhub_err err = disk_writer_create(&d->writer, &options);
 
@@ -653,6 +671,7 @@ nhub_err disk_create(struct journal **out, struct journal **ring_p,
     }
     d->base.ops = &disk_ops;
     d->base.batch = 1;
+    d->full_limit = (struct log_limit){.burst = 1, .window_ms = 10000};
     d->self = &d->base;
     d->o = *options;
     d->ring = *ring_p;

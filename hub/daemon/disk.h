@@ -31,6 +31,7 @@ struct disk_options {
     uint64_t dedup_window_s, dedup_ids; /* of the ids that are to be remembered; 0 = none */
     uint64_t max_record_bytes;          /* largest line_max that a slot will be asked for */
     uint64_t reservation;               /* numbers reserved at a time */
+    bool holds_at_start; /* nothing is trimmed before journal_hold() says what is to be kept */
 };
 
 /* The options that the settings say. */

@@ -335,7 +335,7 @@ nhub_err disk_writer_create(struct disk_writer **out, const struct disk_writer_o
     }
     w->o = *options;
     w->stop_post.kind = POST_STOPPED;
-    atomic_init(&w->hold_from, 0);
+    atomic_init(&w->hold_from, options->holds_at_start ? 1 : 0);
     err = mailbox_create(&w->box);
     if (err) {
         free(w);

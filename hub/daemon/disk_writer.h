@@ -35,6 +35,7 @@ struct disk_writer_options {
     uint64_t reservation;
     int64_t ids_window_us; /* 0 = no ids are kept */
     uint64_t max_ids;
+    bool holds_at_start; /* as if disk_writer_hold() had asked for everything */
 };
 
 /* How things stand; a copy. */

@@ -149,6 +149,11 @@ void group_log_write(struct group_log *log, struct group *g, const struct group_
 {
     struct buf *changes;
 
+    if (!log->journal->ops->note) { /* nothing outlives this process */
+        group_changes_taken(g);
+        log->noted_floor = group_floor(g);
+        return;
+    }
     if (!takes_notes(log->journal)) {
         log->needs_state = true;
         return;
@@ -170,6 +175,13 @@ void group_log_write(struct group_log *log, struct group *g, const struct group_
     log->bytes += changes->len;
     log->noted_floor = group_floor(g);
     group_changes_taken(g);
+}
+
+uint64_t group_log_settled(const struct group_log *log, const struct group *g)
+{
+    const uint64_t floor = group_floor(g);
+
+    return log->noted_floor < floor && takes_notes(log->journal) ? log->noted_floor : floor;
 }
 
 void group_log_delete(struct group_log *log)

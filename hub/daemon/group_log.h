@@ -48,6 +48,10 @@ NHUB_MUST_USE nhub_err group_log_create(struct group_log *log, const char *name,
 /* Writes what changed; with_cursor: also when nothing but the cursor did. */
 void group_log_write(struct group_log *log, struct group *g, const struct group_now *now,
                      bool with_cursor);
+/* Up to here the journal need not keep anything for the group: all of it is settled, and a restart
+ * would know. While the journal takes no notes it goes by the group alone, because what is held may
+ * be the very reason. */
+uint64_t group_log_settled(const struct group_log *log, const struct group *g);
 /* The group is no more. */
 void group_log_delete(struct group_log *log);
 /* Batches up to this one were not kept. Returns true when notes of ours are lost, and

@@ -15,7 +15,7 @@
 #include "daemon/journal.h"
 
 #define GROUP_SCAN_RECORDS   16384 /* looked at by one scan */
-#define GROUP_SCAN_US        1000  /* a scan ends early rather than hold up the loop for longer */
+#define GROUP_SCAN_US        250   /* a scan ends early rather than hold up the loop for longer */
 #define GROUP_SCAN_PICKS_MAX 256
 /* Numbers that lie further apart are read by two scans. */
 #define GROUP_SCAN_PICK_DISTANCE 64

@@ -267,6 +267,7 @@ nhub_err groups_create(struct groups **out, const struct groups_parts *parts)
         log_info("groups_restored", log_uint("groups", gs->count));
     }
     groups_update_hold(gs);
+    journal_hold(parts->journal, gs->held_from); /* also when there is nothing to hold */
     intake_set_listener(parts->intake, note_numbered, gs);
     *out = gs;
     return NHUB_OK;
@@ -346,9 +347,7 @@ void groups_update_hold(struct groups *gs)
 
         if (seat->host && group_rules(seat->host->group)->holds &&
             strcmp(group_cursor(seat->host->group)->epoch, gs->parts.journal->epoch) == 0) {
-            /* Not more than a restart would find to be settled. */
-            const uint64_t floor = group_floor(seat->host->group);
-            const uint64_t settled = floor < seat->log.noted_floor ? floor : seat->log.noted_floor;
+            const uint64_t settled = group_log_settled(&seat->log, seat->host->group);
 
             from = from == 0 || settled + 1 < from ? settled + 1 : from;
         }
@@ -413,10 +412,11 @@ static void work_on(struct groups *gs, struct group_host *h, const struct group_
     }
 }
 
-bool groups_work(struct groups *gs)
+bool groups_work(struct groups *gs, bool is_busy)
 {
     const struct group_now now = groups_now();
-    const int64_t deadline_ns = clock_mono_ns() + GROUPS_TURN_US * INT64_C(1000);
+    const int64_t deadline_ns =
+        clock_mono_ns() + (is_busy ? GROUPS_BUSY_TURN_US : GROUPS_TURN_US) * INT64_C(1000);
     struct group_host *h;
 
     if (now.mono_ms >= gs->due_ms) {

@@ -78,7 +78,7 @@ static nhub_err create_journal(struct hub *h, struct buf *error)
         .max_bytes = h->settings->hub.history_bytes,
         .max_record_bytes = max_record,
     };
-    const struct disk_options options = disk_options_of(h->settings, max_record);
+    struct disk_options options = disk_options_of(h->settings, max_record);
     struct journal *ring = NULL;
     nhub_err err = ring_create(&ring, &limits);
 
@@ -87,6 +87,7 @@ static nhub_err create_journal(struct hub *h, struct buf *error)
         return err;
     }
     h->ring = ring;
+    options.holds_at_start = true; /* consumer groups have not been asked yet */
     if (!h->settings->hub.journal.enabled) {
         h->journal = ring;
         return NHUB_OK;
@@ -353,7 +354,7 @@ static void read_sockets(struct hub *h, int *out_timeout_ms)
     requests_begin_turn(h->requests);
     has_more = requests_read(h->requests, TURN_BUDGET) || has_more;
     has_more = read_events(h, TURN_BUDGET) || has_more;
-    has_more = requests_work(h->requests) || has_more;
+    has_more = requests_work(h->requests, has_more) || has_more;
     journal_commit(h->journal);
     *out_timeout_ms = requests_end_turn(h->requests) ? RETRY_MS : INT32_MAX;
     wait_ms = requests_wait_ms(h->requests, clock_mono_ms());
@@ -453,7 +454,7 @@ nhub_err hub_run(struct hub *h)
         return err;
     }
     drain(h);
-    NHUB_IGNORE(requests_work(h->requests)); /* what groups have to write down */
+    NHUB_IGNORE(requests_work(h->requests, false)); /* what groups have to write down */
     journal_commit(h->journal);
     journal_stop(h->journal); /* what waits is answered while it goes on */
     NHUB_IGNORE(requests_end_turn(h->requests));

@@ -459,9 +459,9 @@ uint64_t requests_waiting(const struct requests *r)
     return acks_count(r->acks);
 }
 
-bool requests_work(struct requests *r)
+bool requests_work(struct requests *r, bool is_busy)
 {
-    return groups_work(r->groups);
+    return groups_work(r->groups, is_busy);
 }
 
 void requests_groups(const struct requests *r, struct stats_groups *out)

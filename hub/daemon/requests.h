@@ -46,9 +46,9 @@ bool requests_is_holding(const struct requests *r);
 uint64_t requests_waiting(const struct requests *r);
 /* Reads up to `budget` frames; returns true when there may be more. */
 bool requests_read(struct requests *r, unsigned budget);
-/* What groups have to do now, and what is to be written down; before the turn's commit. Returns
- * true when there is more to do. */
-bool requests_work(struct requests *r);
+/* What groups have to do now, and what is to be written down; before the turn's commit.
+ * is_busy: sockets have more to read. Returns true when there is more to do. */
+bool requests_work(struct requests *r, bool is_busy);
 /* Milliseconds until requests_work() has something to do if nothing happens. */
 int requests_wait_ms(const struct requests *r, int64_t now_ms);
 /* Figures of consumer groups. */

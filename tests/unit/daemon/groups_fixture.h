@@ -172,7 +172,7 @@ static int fixture_teardown(void **state)
 /* One turn of the hub. */
 static inline void turn(struct fixture *f)
 {
-    for (int i = 0; groups_work(f->groups) && i < 1000; i++) {
+    for (int i = 0; groups_work(f->groups, false) && i < 1000; i++) {
     }
     journal_commit(&f->journal.base);
 }

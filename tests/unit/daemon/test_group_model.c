@@ -17,7 +17,7 @@
 #define NUMBERS   400
 #define TYPES     5
 #define STEPS     3000
-#define HISTORIES 60
+#define HISTORIES 30
 #define NOTES_MAX 4096
 
 enum fate { UNSEEN, OPEN, ACKED, LETTER, LOST, NO_MATCH };
