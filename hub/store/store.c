@@ -123,6 +123,7 @@ static int open_environment(struct store *s, const char *path, const struct stor
     }
     if (!code && s->options.mode == STORE_WRITE) {
         code = mdb_reader_check(s->env, &dead); /* places of commands that were killed */
+        s->readers_checked_ns = clock_mono_ns();
     }
     return code;
 }

@@ -58,7 +58,7 @@ enum store_mode {
 
 struct store_options {
     enum store_mode mode;
-    uint64_t max_bytes;  /* of events, for the size of the map; store_trim() keeps to it */
+    uint64_t max_bytes;  /* of events, for the size of the map; it is the owner who trims */
     bool sync_on_commit; /* each commit is a full sync; false: MDB_NOMETASYNC, store_sync() syncs */
     uint64_t reserve_bytes; /* size of the reserve file; 0 = none */
     /* A new journal that counts as unfinished, and is opened by nobody, until

@@ -26,6 +26,8 @@ struct store {
     struct store_totals totals;
     uint64_t file_size; /* of events.mdb; all pages that LMDB may use lie in it (store_write.c) */
 
+    int64_t readers_checked_ns; /* when places of dead readers were last looked for */
+
     MDB_txn *txn;           /* between begin and commit; the rest belongs to it */
     bool txn_failed;        /* can only be aborted */
     bool totals_changed;    /* are to be written */

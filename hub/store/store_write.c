@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define GROW_STEP   (UINT64_C(4) << 20)
+#define READERS_NS  INT64_C(60000000000)
 #define SPARE_PAGES 256  /* branches, the list of free pages, the table meta */
 #define TRIM_PAGES  2048 /* kept free for trimming */
 #define NODE_BYTES  32   /* what a page has for an entry besides its key and value, at most */
@@ -68,11 +69,25 @@ nhub_err store_grow(struct store *s, uint64_t pages)
     return NHUB_OK;
 }
 
+/* A command that was killed while it read has left its place in LMDB's table of readers, and the
+ * pages that it saw would not be used again. */
+static void forget_dead_readers(struct store *s)
+{
+    const int64_t now_ns = clock_mono_ns();
+    int dead = 0;
+
+    if (now_ns - s->readers_checked_ns >= READERS_NS) {
+        s->readers_checked_ns = now_ns;
+        (void)mdb_reader_check(s->env, &dead); /* looked for again in a minute */
+    }
+}
+
 nhub_err store_begin(struct store *s)
 {
     if (!s->env || s->txn || s->options.mode != STORE_WRITE) {
         return NHUB_ESTATE;
     }
+    forget_dead_readers(s);
     s->txn_failed = false;
     s->totals_changed = false;
     s->txn_trims = false;

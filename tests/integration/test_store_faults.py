@@ -61,6 +61,17 @@ def test_a_map_that_is_full_to_the_end_can_be_trimmed(events_of, tmp_path):
     assert int(facts_of(done, "committed")[-1][1]) == int(facts_of(done, "committed")[-2][1]) + 100
 
 
+@pytest.mark.parametrize("fstype, name", [(0x6969, "NFS"), (0xff534d42, "CIFS"), (0xfe534d42, "SMB2"), (0x01021997, "9p"),
+                                          (0x00c36400, "Ceph")])
+def test_a_network_file_system_is_refused(fstype, name, tmp_path):
+    env = faults.environment(tmp_path, program("store_driver"), fstype=hex(fstype))
+    for mode in ("commit", "read"):
+        done = driver(tmp_path, mode, env=env, check=False)
+        assert done.returncode == 3 and f"lies on a network file system ({name}), where a journal is not safe" in done.stderr
+        assert "choose a folder on a local disk" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
 # ---- the library: a program that writes, truncates and syncs in known ways ----
 
 VICTIM = """

@@ -14,6 +14,7 @@
  *   NHUB_FAULTS_DELAY   a control file. While it exists, each sync takes so many milliseconds more.
  *   NHUB_FAULTS_CLOCK   a control file. While it exists, CLOCK_REALTIME is so many seconds ahead
  *                       (negative: behind). Looked at every 10 ms at most.
+ *   NHUB_FAULTS_FSTYPE  a number: what fstatfs(2) says is the type of any file system.
  *
  * Control files are looked at for each operation, so a test may make and remove them while the
  * program runs; make them under another name and rename them, so that no half-written one is read.

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -399,4 +400,17 @@ __attribute__((visibility("default"))) int unlinkat(int folder, const char *path
 __attribute__((visibility("default"))) int unlink(const char *path)
 {
     return unlinkat(AT_FDCWD, path, 0);
+}
+
+/* ---- file systems ---- */
+
+__attribute__((visibility("default"))) int fstatfs(int fd, struct statfs *out)
+{
+    const char *type = getenv("NHUB_FAULTS_FSTYPE");
+    const int result = (int)syscall(SYS_fstatfs, fd, out);
+
+    if (result == 0 && type) {
+        out->f_type = (long)strtoul(type, NULL, 0);
+    }
+    return result;
 }
