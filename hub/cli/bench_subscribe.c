@@ -138,7 +138,9 @@ static void subscribe_to_gateway(struct bench_worker *w)
     struct http_client *client = NULL;
     struct http_answer answer = {0};
     struct http_request request = {.accept = "text/event-stream",
-                                   .timeout_ms = w->bench->timeout_ms};
+                                   .timeout_ms = w->bench->timeout_ms,
+                                   .should_stop = should_stop,
+                                   .stop_context = &stream};
     struct buf path;
     nhub_err err = http_client_create(&client, w->bench->cli->gateway);
 
@@ -149,7 +151,7 @@ static void subscribe_to_gateway(struct bench_worker *w)
         err = sse_parser_create(&stream.parser, MESSAGE_MAX_BYTES, on_message, &stream);
     }
     if (err == NHUB_OK) {
-        err = http_stream(client, &request, on_bytes, should_stop, &stream, &answer);
+        err = http_stream(client, &request, on_bytes, &stream, &answer);
     }
     if (err != NHUB_OK || (answer.status != 200 && !atomic_load(&w->bench->is_over))) {
         (void)snprintf(w->error, sizeof w->error, "GET /events/stream: status %ld: %s",

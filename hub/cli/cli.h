@@ -39,8 +39,8 @@ struct cli_list {
 
 /* A command; argv[0] is its name. Each prints its own --help. Returns an enum cli_exit. */
 typedef int cli_run_fn(struct cli *cli, int argc, char **argv);
-cli_run_fn cmd_pub, cmd_sub, cmd_health, cmd_status, cmd_stop, cmd_history, cmd_bench, cmd_top,
-    cmd_journal;
+cli_run_fn cmd_consume, cmd_groups, cmd_pub, cmd_sub, cmd_health, cmd_status, cmd_stop, cmd_history,
+    cmd_bench, cmd_top, cmd_journal;
 
 /* "notifyhub: …" on stderr. */
 void cli_error(const struct cli *cli, const char *format, ...) NHUB_PRINTF(2, 3);

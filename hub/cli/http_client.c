@@ -26,7 +26,6 @@ struct transfer {
     struct http_client *client;
     struct http_answer *answer;
     http_bytes_fn *on_bytes; /* NULL: everything into the answer */
-    http_stop_fn *should_stop;
     void *context;
     bool is_ended; /* by us */
     bool is_too_big;
@@ -154,6 +153,9 @@ static void set_up(struct http_client *c, const struct http_request *r, const ch
         (void)curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, r->body);
         (void)curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
     }
+    if (r->method) {
+        (void)curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, r->method);
+    }
 }
 
 static nhub_err code_of(struct http_client *c, const struct transfer *t, CURLcode code)
@@ -208,7 +210,7 @@ static CURLcode run(struct http_client *c, const struct http_request *r, struct 
             break;
         }
         (void)curl_multi_poll(c->multi, NULL, 0, STEP_MS, NULL);
-        if (t->should_stop && t->should_stop(t->context)) {
+        if (r->should_stop && r->should_stop(r->stop_context)) {
             t->is_ended = true;
             break;
         }
@@ -247,7 +249,9 @@ static nhub_err transfer(struct http_client *c, const struct http_request *r, st
     if (!url.failed) {
         set_up(c, r, buf_cstr(&url), headers, t);
         code = run(c, r, t);
-        (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &t->answer->status);
+        if (!t->is_ended || t->on_bytes) {
+            (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &t->answer->status);
+        }
         (void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after);
         t->answer->retry_after_s = (long)retry_after;
     }
@@ -265,14 +269,9 @@ nhub_err http_call(struct http_client *c, const struct http_request *request,
 }
 
 nhub_err http_stream(struct http_client *c, const struct http_request *request,
-                     http_bytes_fn *on_bytes, http_stop_fn *should_stop, void *context,
-                     struct http_answer *answer)
+                     http_bytes_fn *on_bytes, void *context, struct http_answer *answer)
 {
-    struct transfer t = {.client = c,
-                         .answer = answer,
-                         .on_bytes = on_bytes,
-                         .should_stop = should_stop,
-                         .context = context};
+    struct transfer t = {.client = c, .answer = answer, .on_bytes = on_bytes, .context = context};
 
     return transfer(c, request, &t);
 }

@@ -17,14 +17,20 @@ struct http_client;
 NHUB_MUST_USE nhub_err http_client_create(struct http_client **out, const char *base_url);
 void http_client_destroy(struct http_client **c_p);
 
+/* Asked about ten times a second; true ends the call or the stream. */
+typedef bool http_stop_fn(void *context);
+
 struct http_request {
-    const char *path; /* "/events?…", already encoded */
-    const char *body; /* NULL = GET, else POST */
+    const char *path;   /* "/events?…", already encoded */
+    const char *method; /* NULL = GET, or POST with a body */
+    const char *body;   /* NULL = none */
     size_t body_len;
     const char *content_type;  /* of the body */
     const char *accept;        /* NULL = anything */
     const char *last_event_id; /* NULL = none */
     int timeout_ms;            /* for all of it; of a stream: until it is opened */
+    http_stop_fn *should_stop; /* NULL = never; a call that was ended has the answer's status 0 */
+    void *stop_context;
 };
 struct http_answer {
     long status;
@@ -39,13 +45,11 @@ NHUB_MUST_USE nhub_err http_call(struct http_client *c, const struct http_reques
 
 /* Bytes of a stream; false ends it. */
 typedef bool http_bytes_fn(void *context, const char *bytes, size_t len);
-/* Asked about ten times a second; true ends the stream. */
-typedef bool http_stop_fn(void *context);
 /* Reads a stream until it ends, or somebody says so. Status 200 goes to on_bytes, others to the
  * answer's body. Errors: as above; NHUB_ECLOSED the server ended it; NHUB_OK we did. */
 NHUB_MUST_USE nhub_err http_stream(struct http_client *c, const struct http_request *request,
-                                   http_bytes_fn *on_bytes, http_stop_fn *should_stop,
-                                   void *context, struct http_answer *answer);
+                                   http_bytes_fn *on_bytes, void *context,
+                                   struct http_answer *answer);
 
 /* What the last failed call said, in a sentence; lent until the next. */
 const char *http_client_reason(const struct http_client *c);

@@ -19,6 +19,8 @@ static const struct {
     {"pub", cmd_pub, "publish an event, or a stream of them from stdin"},
     {"sub", cmd_sub, "print events as they come, also missed ones"},
     {"history", cmd_history, "print what the hub keeps"},
+    {"consume", cmd_consume, "take events of a consumer group, at least once"},
+    {"groups", cmd_groups, "show, make and delete consumer groups"},
     {"health", cmd_health, "is it well? for probes"},
     {"status", cmd_status, "ports, counters, position"},
     {"stop", cmd_stop, "end the hub in an orderly way"},

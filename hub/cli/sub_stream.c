@@ -106,8 +106,10 @@ static int read_on(struct stream *stream, struct http_client *client, const char
         const struct http_request request = {.path = path,
                                              .accept = "text/event-stream",
                                              .last_event_id = *last_id ? last_id : NULL,
-                                             .timeout_ms = OPEN_TIMEOUT_MS};
-        const nhub_err err = http_stream(client, &request, on_bytes, should_stop, stream, &answer);
+                                             .timeout_ms = OPEN_TIMEOUT_MS,
+                                             .should_stop = should_stop,
+                                             .stop_context = stream};
+        const nhub_err err = http_stream(client, &request, on_bytes, stream, &answer);
         const int64_t pause_ms = retry_ms(stream, &answer);
         int status = CLI_OK;
 

@@ -12,7 +12,7 @@ from support.daemons import BIN_DIR, SANITIZER_REPORT
 from support.waiting import seconds
 from support.zmq_clients import Dealer, event
 
-COMMANDS = ["pub", "sub", "history", "health", "status", "stop", "top", "bench"]
+COMMANDS = ["pub", "sub", "history", "consume", "groups", "health", "status", "stop", "top", "bench"]
 OFFLINE = ["journal"]  # its examples run in test_cli_journal.py
 
 
