@@ -5,6 +5,7 @@
 #ifndef NHUB_DAEMON_DISK_PRIVATE_H
 #define NHUB_DAEMON_DISK_PRIVATE_H
 
+#include "base/log.h"
 #include "daemon/disk.h"
 #include "daemon/disk_reader.h"
 #include "daemon/disk_voids.h"
@@ -35,6 +36,8 @@ struct disk {
     uint64_t passed; /* the last number that came back as not stored */
     int64_t trimmed_us;
     uint64_t not_stored, damaged;
+    uint64_t full; /* times that the backlog was full */
+    struct log_limit full_limit;
 
     /* The slot between open and close. */
     char slot_type[UINT8_MAX];

@@ -86,7 +86,8 @@ struct journal_figures {
     uint64_t commits;
     uint64_t commit_p50_us, commit_p99_us, commit_max_us; /* of the last ones */
     uint64_t syncs;                                       /* beside those of the commits */
-    uint64_t damaged; /* records whose checksum was wrong when they were read */
+    uint64_t backlog_full; /* times that publishers had to wait for the disk */
+    uint64_t damaged;      /* records whose checksum was wrong when they were read */
 };
 
 /* A walk over records in the order of their numbers. The caller owns it and keeps it until done. */

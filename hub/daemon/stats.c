@@ -212,6 +212,7 @@ static void write_journal(const struct stats_gauges *gauges, struct buf *out)
     member(out, "journaled", j->journaled);
     member(out, "synced", j->synced);
     member(out, "pending_bytes", j->pending_bytes);
+    member(out, "backlog_full", f->backlog_full);
     member(out, "commits", f->commits);
     member(out, "syncs", f->syncs);
     member(out, "commit_p50_us", f->commit_p50_us);

@@ -166,6 +166,7 @@ def test_a_slow_disk_makes_publishers_wait_and_loses_nothing(slow_hub):
         faults.control(control, 0)
         answers = [dealer.recv(60) for _ in range(200)]
         assert all(a["success"] and a["durability"] == "synced" for a in answers), answers[0]
+        assert figures(other)["backlog_full"] >= 1 and "event=journal_backlog_full" in hub.stderr
         wait_until(lambda: position(other)["seq"] == 5000, 60, "all events")
     hub.restart()
     with Dealer(hub) as dealer:

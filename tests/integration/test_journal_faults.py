@@ -70,7 +70,8 @@ def test_degraded_and_back(fault_hub, sync, fault):
         # The ring has them, so for now they can be had.
         answer, events = page(dealer, since=kept)
         assert answer["result"] == "replayed" and len(events) == 4 and answer["voids"] == []
-        assert figures(dealer)["not_stored"] == 4 and figures(dealer)["state"] == "degraded"
+        wait_until(lambda: figures(dealer)["not_stored"] == 4, 10, "the last one to come back")
+        assert figures(dealer)["state"] == "degraded"
         assert dealer.request({"action": "health"})["status"] == "ok"
 
         os.unlink(control)
