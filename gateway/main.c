@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "base/service.h"
 #include "gateway/gateway.h"
 #include "gateway/hub_link.h"
@@ -14,7 +15,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { LOOK_MS = 250, HUB_WAIT_MS = 1000, HUB_LOOK_MS = 10, DRAIN_LOOK_MS = 20 };
 
@@ -130,25 +130,11 @@ static int run(struct settings *settings, int signal_fd)
 int main(int argc, char **argv)
 {
     static const char *const sections[] = {"hub", "gateway", "log", NULL};
-    struct settings settings = {0};
-    struct options options;
-    int signal_fd = -1;
-    int status = 0;
+    static const struct program program = {.name = "notifyhub-gateway",
+                                           .log_name = "gateway",
+                                           .about = about,
+                                           .sections = sections,
+                                           .run = run};
 
-    if (settings_start(&settings, "notifyhub-gateway", about, sections, argc, argv, &status) !=
-        NHUB_OK) {
-        return status;
-    }
-    settings_options(&settings, &options);
-    log_open("gateway", STDERR_FILENO, (enum log_level)settings.log.level,
-             (enum log_format)settings.log.format);
-    if (service_signals(&signal_fd) != NHUB_OK) {
-        log_error("start_failed", log_str("error", "signals cannot be caught"));
-        options_free(&options);
-        return 1;
-    }
-    status = run(&settings, signal_fd);
-    close(signal_fd);
-    options_free(&options);
-    return status;
+    return program_main(&program, argc, argv);
 }

@@ -5,12 +5,12 @@
  * configuration or command line.
  */
 #include "base/log.h"
+#include "base/program.h"
 #include "base/service.h"
 #include "daemon/hub.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 static const char about[] =
     "The hub of Notification Hub: takes events by ZeroMQ (PUSH or request), numbers them, keeps "
@@ -55,25 +55,11 @@ static int run(struct settings *settings, int signal_fd)
 int main(int argc, char **argv)
 {
     static const char *const sections[] = {"hub", "log", NULL};
-    struct settings settings = {0};
-    struct options options;
-    int signal_fd = -1;
-    int status = 0;
+    static const struct program program = {.name = "notifyhub-hub",
+                                           .log_name = "hub",
+                                           .about = about,
+                                           .sections = sections,
+                                           .run = run};
 
-    if (settings_start(&settings, "notifyhub-hub", about, sections, argc, argv, &status) !=
-        NHUB_OK) {
-        return status;
-    }
-    settings_options(&settings, &options);
-    log_open("hub", STDERR_FILENO, (enum log_level)settings.log.level,
-             (enum log_format)settings.log.format);
-    if (service_signals(&signal_fd) != NHUB_OK) {
-        log_error("start_failed", log_str("error", "signals cannot be caught"));
-        options_free(&options);
-        return 1;
-    }
-    status = run(&settings, signal_fd);
-    (void)close(signal_fd);
-    options_free(&options);
-    return status;
+    return program_main(&program, argc, argv);
 }
