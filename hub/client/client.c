@@ -37,7 +37,8 @@ nhub_err nhub_client_create(nhub_client **out, const nhub_client_options *option
     err = zctx_create(&c->ctx);
     if (err == NHUB_OK) {
         err = requester_create(&c->requester, c->ctx, o->host ? o->host : "127.0.0.1",
-                               o->requests_port ? o->requests_port : NHUB_REQUESTS_PORT, 1);
+                               o->requests_port ? o->requests_port : NHUB_REQUESTS_PORT,
+                               CLIENT_REQUESTS_MAX);
     }
     if (err != NHUB_OK) {
         nhub_client_destroy(&c);
@@ -114,6 +115,15 @@ nhub_err client_next_id(struct nhub_client *c, uint64_t *out_id)
     return requester_next_id(c->requester, out_id);
 }
 
+nhub_err client_judge(struct nhub_client *c, const struct nhub_answer *answer)
+{
+    if (!answer_bool(answer->json, "success")) {
+        remember_refusal(c, answer->json);
+        return NHUB_EREFUSED;
+    }
+    return NHUB_OK;
+}
+
 /* One try. */
 static nhub_err call_until(struct nhub_client *c, uint64_t id, const struct buf *json,
                            int64_t deadline_ms, struct nhub_answer **out_answer)
@@ -137,11 +147,7 @@ static nhub_err call_until(struct nhub_client *c, uint64_t id, const struct buf 
         return err;
     }
     *out_answer = call.answer;
-    if (!answer_bool(call.answer->json, "success")) {
-        remember_refusal(c, call.answer->json);
-        return NHUB_EREFUSED;
-    }
-    return NHUB_OK;
+    return client_judge(c, call.answer);
 }
 
 static int64_t begin(struct nhub_client *c, int timeout_ms)
@@ -167,6 +173,37 @@ nhub_err client_ask(struct nhub_client *c, uint64_t id, const struct buf *json, 
         err = call_until(c, id, json, deadline_ms, out_answer);
     } while (err == NHUB_ECLOSED && clock_mono_ms() < deadline_ms);
     return err;
+}
+
+nhub_err client_send(struct nhub_client *c, uint64_t id, const struct buf *json, int timeout_ms,
+                     requester_fn *fn, void *context)
+{
+    return requester_send(c->requester, id, json, NULL, 0, clock_mono_ms() + timeout_ms, fn,
+                          context);
+}
+
+void client_cancel(struct nhub_client *c, uint64_t id)
+{
+    requester_cancel(c->requester, id);
+}
+
+nhub_err client_wait(struct nhub_client *c, const bool *is_done, int timeout_ms)
+{
+    const int64_t deadline_ms = begin(c, timeout_ms);
+
+    (void)requester_process(c->requester, clock_mono_ms());
+    while (!*is_done) {
+        nhub_err err = NHUB_OK;
+
+        if (clock_mono_ms() >= deadline_ms) {
+            return NHUB_ETIMEOUT;
+        }
+        err = requester_wait(c->requester, deadline_ms);
+        if (err != NHUB_OK) {
+            return err;
+        }
+    }
+    return NHUB_OK;
 }
 
 /* A request that is only its action; an answer of a refusal is freed here. */

@@ -1,5 +1,7 @@
 /*
  * history: an iterator over the hub's history: one page of events at a time, kept as its frames.
+ *
+ * While a page is handed out, the next one is on its way: hub and reader work at the same time.
  */
 #include "client/client.h"
 #include "client/event_view.h"
@@ -13,10 +15,21 @@
 #define SINCE_TEXT_MAX 64
 #define PAGE_DEFAULT   1000
 #define PAGE_MAX       10000
+/* How long a page that was asked for ahead may wait at the hub; the reader's patience is shorter.
+ */
+#define AHEAD_MS 60000
 
 struct gap {
     struct position from, to;
     char reason[32];
+};
+
+/* The page that was asked for ahead. */
+struct ahead {
+    uint64_t id; /* 0 = none */
+    bool is_done;
+    nhub_err err;
+    struct nhub_answer *answer; /* owned */
 };
 
 struct nhub_history {
@@ -34,6 +47,7 @@ struct nhub_history {
     nhub_history_result result; /* of the last page */
     struct buf gaps;            /* struct gap each, those that were not asked for yet */
     size_t gaps_taken;
+    struct ahead ahead;
 };
 
 static nhub_err copy_patterns(struct nhub_history *h, const nhub_history_query *query)
@@ -89,6 +103,10 @@ void nhub_history_destroy(nhub_history **history_p)
     if (!h) {
         return;
     }
+    if (h->ahead.id != 0 && !h->ahead.is_done) {
+        client_cancel(h->client, h->ahead.id);
+    }
+    nhub_answer_destroy(&h->ahead.answer);
     for (size_t i = 0; i < h->pattern_count; i++) {
         free(h->patterns[i]);
     }
@@ -99,10 +117,63 @@ void nhub_history_destroy(nhub_history **history_p)
     *history_p = NULL;
 }
 
-static nhub_err request_page(struct nhub_history *h, int timeout_ms)
+static void write_request(const struct nhub_history *h, uint64_t id, uint64_t left, struct buf *out)
 {
-    const uint64_t limit = h->left < h->page ? h->left : h->page;
-    struct nhub_answer *answer = NULL;
+    const uint64_t limit = left < h->page ? left : h->page;
+
+    request_write_history(out, id, h->since, (const char *const *)h->patterns, h->pattern_count,
+                          limit);
+}
+
+static void keep_ahead(void *context, uint64_t id, const struct requester_answer *answer)
+{
+    struct ahead *ahead = context;
+
+    (void)id;
+    ahead->is_done = true;
+    ahead->err = answer->err == NHUB_OK ? answer_keep(&ahead->answer, answer) : answer->err;
+}
+
+/* Asks for the page behind the one in hand. When that is not possible now, it is asked for when it
+ * is needed. */
+static void ask_ahead(struct nhub_history *h)
+{
+    struct buf json;
+    uint64_t id = 0;
+
+    if (!h->has_more || h->left <= h->answer->frame_count ||
+        client_next_id(h->client, &id) != NHUB_OK) {
+        return;
+    }
+    buf_init(&json);
+    write_request(h, id, h->left - h->answer->frame_count, &json);
+    h->ahead = (struct ahead){.id = id};
+    if (client_send(h->client, id, &json, AHEAD_MS, keep_ahead, &h->ahead) != NHUB_OK) {
+        h->ahead.id = 0;
+    }
+    buf_fini(&json);
+}
+
+/* The page that was asked for ahead. NHUB_ECLOSED: there is none, or it was lost. */
+static nhub_err take_ahead(struct nhub_history *h, int timeout_ms, struct nhub_answer **out)
+{
+    nhub_err err = NHUB_ECLOSED;
+
+    if (h->ahead.id == 0) {
+        return NHUB_ECLOSED;
+    }
+    err = client_wait(h->client, &h->ahead.is_done, timeout_ms);
+    if (err != NHUB_OK) {
+        return err; /* it stays under way */
+    }
+    h->ahead.id = 0;
+    *out = h->ahead.answer;
+    h->ahead.answer = NULL;
+    return h->ahead.err == NHUB_OK ? client_judge(h->client, *out) : h->ahead.err;
+}
+
+static nhub_err ask_now(struct nhub_history *h, int timeout_ms, struct nhub_answer **out)
+{
     struct buf json;
     uint64_t id = 0;
     nhub_err err = client_next_id(h->client, &id);
@@ -111,10 +182,20 @@ static nhub_err request_page(struct nhub_history *h, int timeout_ms)
         return err;
     }
     buf_init(&json);
-    request_write_history(&json, id, h->since, (const char *const *)h->patterns, h->pattern_count,
-                          limit);
-    err = client_ask(h->client, id, &json, timeout_ms, &answer);
+    write_request(h, id, h->left, &json);
+    err = client_ask(h->client, id, &json, timeout_ms, out);
     buf_fini(&json);
+    return err;
+}
+
+static nhub_err request_page(struct nhub_history *h, int timeout_ms)
+{
+    struct nhub_answer *answer = NULL;
+    nhub_err err = take_ahead(h, timeout_ms, &answer);
+
+    if (err == NHUB_ECLOSED) {
+        err = ask_now(h, timeout_ms, &answer);
+    }
     if (err != NHUB_OK) {
         nhub_answer_destroy(&answer);
         return err;
@@ -185,6 +266,7 @@ static nhub_err fetch(struct nhub_history *h, int timeout_ms)
     if (h->answer->frame_count == 0) {
         h->done = next;
     }
+    ask_ahead(h);
     return NHUB_OK;
 }
 
