@@ -100,12 +100,27 @@ static bool asks_for_events(const struct http_head *head)
             (http_text_is(&head->path, "/events") && head->accepts_events));
 }
 
+/* A fetch may wait as long as a stream lives, and each that waits costs those beside it a step
+ * whenever one of them is answered. */
+static bool may_wait_long(const struct http_head *head)
+{
+    static const char start[] = "/groups/";
+    static const char end[] = "/fetch";
+    const size_t start_len = sizeof start - 1;
+    const size_t end_len = sizeof end - 1;
+    const struct http_text *path = &head->path;
+
+    return http_text_is(&head->method, "POST") && path->len > start_len + end_len &&
+           memcmp(path->p, start, start_len) == 0 &&
+           memcmp(path->p + path->len - end_len, end, end_len) == 0;
+}
+
 /* Which side of the HTTP server has room for the head. */
 static enum view http_view(const struct http_head *head)
 {
     const size_t needed = http_head_memory(head->length, head->header_count);
 
-    if (asks_for_events(head) && needed <= HTTP_STREAM_HEAD_MEMORY) {
+    if ((asks_for_events(head) || may_wait_long(head)) && needed <= HTTP_STREAM_HEAD_MEMORY) {
         return VIEW_SSE;
     }
     return needed <= HTTP_REQUEST_HEAD_MEMORY ? VIEW_HTTP : VIEW_WIDE;

@@ -21,7 +21,7 @@ NHUB_MUST_USE nhub_err http_server_create(struct http_server **out, struct gatew
  * between two of them), and streams cheap, which live long; the few large heads get more. */
 enum http_side_kind {
     HTTP_SIDE_REQUESTS,
-    HTTP_SIDE_STREAMS, /* the first request asks for an event stream */
+    HTTP_SIDE_STREAMS, /* the first request asks for an event stream, or may wait as long */
     HTTP_SIDE_WIDE,    /* its head needs more than HTTP_REQUEST_HEAD_MEMORY */
     HTTP_SIDES
 };
