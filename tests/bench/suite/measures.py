@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 
+from . import durability
 from .systems import BIN_DIR, Forward, Mosquitto, Nats, NodeWs, Nchan, Ours, Raw, install_node_ws
 
 EVENT = {"before": '{"event_type":"bench","source_service":"bench","data":', "after": "}"}
@@ -312,6 +313,7 @@ OWN = {
     "push_interval": push("--hub-journal-sync=interval"),
     "push_commit": push("--hub-journal-sync=commit"),
     "start": start_and_rest,
+    **durability.MEASURES,
 }
 
 

@@ -2,6 +2,7 @@
 import json
 import statistics
 
+from . import durability
 from .rows import PEERS, ROWS
 
 
@@ -40,6 +41,7 @@ def print_table(rows, rounds):
           f"{'KiB/idle':>9} {'connects/s':>11} {'lost':>8}")
     for name in ["ours_ws", "ours_sse", *PEERS]:
         print_system(name, figures)
+    durability.print_table(rounds)
 
 
 def print_system(name, figures):
