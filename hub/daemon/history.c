@@ -1,13 +1,13 @@
 /*
  * history: pages of past events.
  *
- * A page is gathered in one block; each of its lines goes out as a frame over that block, and the
- * last frame that ZeroMQ gives back frees it.
+ * A page is gathered in one block, and each of its lines goes out as a frame over it (lines.h).
  */
 #include "daemon/history.h"
 
 #include "base/clock.h"
 #include "daemon/envelope.h"
+#include "daemon/lines.h"
 #include "wire/pattern.h"
 
 #include <inttypes.h>
@@ -25,19 +25,6 @@ struct history {
     _Atomic uint64_t in_flight; /* bytes of blocks that are not freed yet */
 };
 
-/* The lines of a page. Freed by the thread that gives the last frame back. */
-struct block {
-    struct history *history;
-    atomic_size_t refs;
-    size_t size;
-    char *bytes;
-};
-
-struct line {
-    size_t offset;
-    size_t len;
-};
-
 struct page {
     struct journal_scan scan; /* first: the journal gives it back to us */
     struct history *history;
@@ -47,9 +34,7 @@ struct page {
     uint64_t scanned;
     uint64_t first, last; /* numbers of the first and the last record scanned */
     int64_t deadline_ns;
-    struct buf lines;
-    struct buf index; /* struct line each */
-    size_t count;
+    struct lines lines;
 };
 
 nhub_err history_create(struct history **out, struct journal *journal,
@@ -94,14 +79,13 @@ static bool is_wanted(const struct page *p, const struct journal_record *record)
 
 static bool is_over(const struct page *p)
 {
-    return p->scanned >= HISTORY_PAGE_RECORDS || p->count >= p->limit ||
+    return p->scanned >= HISTORY_PAGE_RECORDS || p->lines.count >= p->limit ||
            (p->scanned > 0 && p->scanned % CLOCK_EVERY == 0 && clock_mono_ns() > p->deadline_ns);
 }
 
 static bool visit(struct journal_scan *scan, const struct journal_record *record)
 {
     struct page *p = (struct page *)(void *)scan;
-    struct line line;
 
     if (p->scanned == 0) {
         /* The time in line for the reader does not count. */
@@ -111,93 +95,17 @@ static bool visit(struct journal_scan *scan, const struct journal_record *record
         return false; /* records between the two were trimmed just now: the next page tells */
     }
     if (is_wanted(p, record)) {
-        if (p->count > 0 && p->lines.len + record->len > HISTORY_PAGE_BYTES) {
+        if (p->lines.count > 0 && p->lines.bytes.len + record->len > HISTORY_PAGE_BYTES) {
             return false;
         }
-        line = (struct line){.offset = p->lines.len, .len = record->len};
-        buf_add(&p->lines, record->line, record->len);
-        buf_add(&p->index, &line, sizeof line);
-        p->count++;
+        lines_add(&p->lines, record->line, record->len);
     }
     p->scanned++;
     p->last = record->seq;
-    return !p->lines.failed && !p->index.failed;
+    return !lines_failed(&p->lines);
 }
 
 /* ---- sending ---- */
-
-static void release_block(struct block *b, size_t refs)
-{
-    if (atomic_fetch_sub_explicit(&b->refs, refs, memory_order_acq_rel) == refs) {
-        atomic_fetch_sub_explicit(&b->history->in_flight, b->size, memory_order_relaxed);
-        free(b->bytes);
-        free(b);
-    }
-}
-
-/* Makes a page's memory, written by the loop, visible to the thread that gives its frames back.
- * ZeroMQ's own queue between the two does that already, but nothing that checks our code can see
- * into it. */
-static atomic_uint handover;
-
-static void give_back(void *bytes, void *hint)
-{
-    (void)bytes;
-    (void)atomic_load_explicit(&handover, memory_order_acquire);
-    release_block(hint, 1);
-}
-
-static struct block *take_block(struct page *p)
-{
-    struct block *b = malloc(sizeof *b);
-
-    if (!b) {
-        return NULL;
-    }
-    b->history = p->history;
-    b->bytes = buf_take(&p->lines, &b->size);
-    if (!b->bytes) {
-        free(b);
-        return NULL;
-    }
-    atomic_init(&b->refs, p->count);
-    atomic_fetch_add_explicit(&p->history->in_flight, b->size, memory_order_relaxed);
-    return b;
-}
-
-/* The page's lines as frames; NULL in *out when there are none. */
-static nhub_err make_frames(struct page *p, struct reply_frames **out)
-{
-    const struct line *lines = (const struct line *)(const void *)p->index.data;
-    struct reply_frames *frames = NULL;
-    struct block *block = NULL;
-
-    *out = NULL;
-    if (p->count == 0) {
-        return NHUB_OK;
-    }
-    if (reply_frames_create(&frames, p->count) != NHUB_OK) {
-        return NHUB_ENOMEM;
-    }
-    block = take_block(p);
-    if (!block) {
-        reply_frames_destroy(&frames);
-        return NHUB_ENOMEM;
-    }
-    frames->bytes = block->size;
-    for (size_t i = 0; i < p->count; i++) {
-        if (zframe_init_foreign(&frames->frames[i], block->bytes + lines[i].offset, lines[i].len,
-                                give_back, block) != NHUB_OK) {
-            reply_frames_destroy(&frames);
-            release_block(block, p->count - i);
-            return NHUB_ENOMEM;
-        }
-        frames->count++;
-    }
-    atomic_fetch_add_explicit(&handover, 1, memory_order_release);
-    *out = frames;
-    return NHUB_OK;
-}
 
 /* Records that were there when the page was asked for may be gone by now: then the page begins
  * later than planned, and says so. */
@@ -242,6 +150,7 @@ static void write_gap(struct buf *out, const struct page *p, const char *epoch)
 static void answer_page(struct page *p)
 {
     const char *epoch = p->history->journal->epoch;
+    const size_t count = p->lines.count;
     struct reply_frames *frames = NULL;
     struct journal_state state;
     struct buf out;
@@ -256,14 +165,14 @@ static void answer_page(struct page *p)
     buf_printf(&out, ",\"result\":\"%s\",\"epoch\":\"%s\"", result_of(p, &state), epoch);
     envelope_position(&out, "from", epoch, p->target.after);
     envelope_position(&out, "next", epoch, next);
-    buf_printf(&out, ",\"more\":%s,\"count\":%zu", next < state.last ? "true" : "false", p->count);
+    buf_printf(&out, ",\"more\":%s,\"count\":%zu", next < state.last ? "true" : "false", count);
     buf_printf(&out, ",\"oldest\":%" PRIu64 ",\"seq\":%" PRIu64, state.oldest, state.last);
     history_write_voids(&out, &state);
     if (p->target.gap) {
         write_gap(&out, p, epoch);
     }
     envelope_end(&out, &p->call.request);
-    if (p->lines.failed || p->index.failed || make_frames(p, &frames) != NHUB_OK) {
+    if (lines_take_frames(&p->lines, &p->history->in_flight, &frames) != NHUB_OK) {
         out.failed = true;
     }
     call_answer(&p->call, &out, &frames);
@@ -281,8 +190,7 @@ static void finish(struct page *p, nhub_err status)
     }
     p->history->pages--;
     call_fini(&p->call);
-    buf_fini(&p->lines);
-    buf_fini(&p->index);
+    lines_fini(&p->lines);
     free(p);
 }
 
@@ -358,8 +266,7 @@ void history_run(struct history *h, struct call *call)
     p->limit = limit == 0                  ? HISTORY_LIMIT_DEFAULT
                : limit > REQUEST_LIMIT_MAX ? REQUEST_LIMIT_MAX
                                            : limit;
-    buf_init(&p->lines);
-    buf_init(&p->index);
+    lines_init(&p->lines);
     call_move(&p->call, call);
     if (!p->target.by_time) {
         read_page(p);
