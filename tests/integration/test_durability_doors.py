@@ -2,13 +2,17 @@
 
 The hub of these tests is under their command, because a disk that is slow or fails at the right moment is not.
 """
+import os
 import threading
 
 import pytest
 
+from support import faults
+from support.daemons import program
 from support.fake_hub import FakeHub
 from support.http import get, post
 from support.metrics import Metrics
+from support.sse import SseReader
 from support.waiting import wait_until
 from support.ws import WsClient
 from support.zmq_clients import event
@@ -257,3 +261,41 @@ def test_a_degraded_journal_is_said_in_words_and_takes_nobody_out_of_service(mak
     wait_until(lambda: get(gateway.port, "/health").json == {"status": "ok"}, 10, "the recovery")
     gateway.wait_log("hub_journal_recovered")
     assert gateway.stderr.count("hub_journal_degraded") == 1
+
+
+def test_a_real_disk_that_fills_up_and_has_room_again(start_hub, start_gateway, tmp_path):
+    """Readers get everything live and no gap; the publishers are told the truth; who comes later is told what is gone."""
+    control = str(tmp_path / "fail")
+    hub = start_hub("--hub-stats-event", "", wait=False)
+    hub.env = faults.environment(hub.journal_folder, program(hub.program_name), fail=control)
+    hub.start()
+    gateway = start_gateway(hub).wait_connected()
+    with WsClient(gateway.port, "/ws?event_type=n") as ws, SseReader(gateway.port, "/events?event_type=n") as sse:
+        ws.wait_op("subscribed")
+        sse.wait_open()
+        assert publish(gateway, 1, "?durability=synced").json["durability"] == "synced"
+        faults.control(control, "ENOSPC")
+        told = publish(gateway, 2, "?durability=synced").problem(503, "durability_lost")
+        assert (told["first_seq"], told["last_seq"], told["epoch"]) == (2, 2, hub.epoch)
+        publish(gateway, 0, "?durability=journaled").problem(503, "durability_unavailable")
+        assert publish(gateway, 3).json["durability"] == "memory"
+        assert publish(gateway, 4, "?durability=memory").json["durability"] == "memory"
+        wait_until(lambda: get(gateway.port, "/health").json["status"] == "degraded", 10, "the health to say so")
+        assert get(gateway.port, "/health/ready").status == 200
+        ws.send({"op": "publish", "id": 7, "event": event("n"), "durability": "synced"})
+        assert ws.wait_op("error", id=7)["code"] == "durability_unavailable"
+        os.unlink(control)
+        wait_until(lambda: get(gateway.port, "/health").json == {"status": "ok"}, 20, "the recovery")
+        assert publish(gateway, 5, "?durability=synced").json["durability"] == "synced"
+        hub.restart()
+        gateway.wait_connected()
+        assert publish(gateway, 6, "?durability=synced").json["seq"] == 6
+        for reader, gaps in ((ws, lambda: ws.ops("gap")), (sse, lambda: sse.notices("hub.gap"))):
+            assert [e["data"] for e in reader.wait_events(6)] == [1, 2, 3, 4, 5, 6] and gaps() == []
+    # This gateway still has what the disk did not take; one that starts now is told that it is gone.
+    assert [e["data"] for e in get(gateway.port, f"/events?since={hub.epoch}-1").json["events"]] == [2, 3, 4, 5, 6]
+    late = start_gateway(hub).wait_connected()
+    wait_until(lambda: get(late.port, "/stats").json["gateway"]["link"]["received_seq"] == 6, 10, "the feed")
+    page = get(late.port, f"/events?since={hub.epoch}-1").json
+    assert page["gap"] == {"from": f"{hub.epoch}-1", "to": f"{hub.epoch}-4", "reason": "not_stored"}
+    assert [e["data"] for e in page["events"]] == [5, 6]
