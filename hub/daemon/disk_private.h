@@ -11,6 +11,8 @@
 #include "daemon/disk_voids.h"
 #include "daemon/disk_writer.h"
 
+#include <string.h>
+
 struct disk {
     struct journal base; /* first */
     struct journal *self;
@@ -52,12 +54,50 @@ struct disk {
     bool is_writer_gone, is_stopped;
 };
 
-struct disk *disk_of(struct journal *j);
+static inline struct disk *disk_of(struct journal *j)
+{
+    return (struct disk *)(void *)j;
+}
+
+static inline const struct disk *disk_of_const(const struct journal *j)
+{
+    return (const struct disk *)(const void *)j;
+}
+
+/* ---- disk.c ---- */
+
+/* True when the writer's report is about the epoch of now. */
+static inline bool disk_is_of_report(const struct disk *d)
+{
+    return memcmp(d->report.epoch, d->base.epoch, sizeof d->base.epoch) == 0;
+}
+
 uint64_t disk_oldest(const struct disk *d); /* first number that can be had; last + 1 = none */
 /* All up to here are in the store or were lost; those behind are on their way. */
 uint64_t disk_settled_to(const struct disk *d);
+
+/* ---- disk_append.c: the journal's operations of these names ---- */
+
+nhub_err disk_reserve(struct journal *j, uint64_t count);
+nhub_err disk_open_slot(struct journal *j, const char *type, size_t type_len, size_t line_max,
+                        struct journal_slot *out);
+void disk_add_id(struct journal *j, const struct hash128 *key, uint64_t content);
+void disk_close_slot(struct journal *j, size_t line_len, int64_t arrival_us);
+void disk_note(struct journal *j, const void *key, size_t key_len, const void *value, size_t len);
+void disk_want(struct journal *j, int durability);
+void disk_hold(struct journal *j, uint64_t from);
+void disk_commit(struct journal *j);
 /* Hands the open batch over, if there is something in it. */
 void disk_commit_open(struct disk *d);
+/* Says whether the backlog is full. */
+void disk_check_room(struct disk *d);
+
+/* ---- disk_turn.c ---- */
+
+void disk_turn(struct journal *j);
+int disk_fd(const struct journal *j);
+/* Takes over how things stand at the writer's. */
+void disk_look_at_report(struct disk *d);
 
 /* ---- disk_scan.c ---- */
 
