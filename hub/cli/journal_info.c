@@ -139,9 +139,10 @@ static bool print_json(const struct journal_job *job, struct info *info)
     buf_printf(&b, ",\"void_count\":%" PRIu64 ",\"voids\":[%s]", info->void_count,
                buf_cstr(&info->voids));
     buf_printf(&b, ",\"ids\":%" PRIu64 ",\"notes\":%" PRIu64, f->ids, f->notes);
-    buf_printf(
-        &b, ",\"file_bytes\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"map_bytes\":%" PRIu64 "}\n",
-        f->file_bytes, f->used_bytes, f->map_bytes);
+    buf_printf(&b,
+               ",\"file_bytes\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"free_bytes\":%" PRIu64
+               ",\"map_bytes\":%" PRIu64 "}\n",
+               f->file_bytes, f->used_bytes, f->free_bytes, f->map_bytes);
     is_whole = !b.failed && !info->voids.failed;
     (void)fputs(buf_cstr(&b), stdout);
     buf_fini(&b);

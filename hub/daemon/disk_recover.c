@@ -13,7 +13,8 @@
 /* Failing again sooner than this after a recovery counts as the same trouble. */
 #define SAME_TROUBLE_MS 10000
 /* Records trimmed in one attempt, when only trimming can help. */
-#define TRIM_TURNS 16
+#define TRIM_TURNS   16
+#define ENOUGH_BYTES (UINT64_C(16) << 20) /* free inside the file: many commits */
 
 /* ---- losing ---- */
 
@@ -184,9 +185,13 @@ static bool has_room(struct disk_writer *w)
         return false;
     }
     /* Room for the reserve file is the sign that there is room again: what a single commit needs
-     * would be gone with the next one. */
+     * would be gone with the next one. Pages that trimming has freed inside the file are as good,
+     * when there are enough: the file does not give them back to the disk. */
     w->has_reserve = w->has_reserve || store_make_reserve(w->o.store) == NHUB_OK;
-    return w->has_reserve || !w->needs_room;
+    if (w->needs_room && !w->has_reserve) {
+        disk_commit_read_figures(w);
+    }
+    return w->has_reserve || !w->needs_room || w->figures.free_bytes >= ENOUGH_BYTES;
 }
 
 void disk_writer_try_recovery(struct disk_writer *w)

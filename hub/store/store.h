@@ -88,6 +88,7 @@ struct store_figures {
     uint64_t file_bytes;          /* what events.mdb takes on the disk */
     uint64_t map_bytes;           /* what it can grow to */
     uint64_t used_bytes;          /* of pages in use */
+    uint64_t free_bytes;          /* of pages in the file that can be used again */
 };
 
 struct store_record {

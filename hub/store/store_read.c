@@ -469,7 +469,10 @@ static void file_figures(const struct store *s, struct store_figures *out)
     struct stat st;
 
     if (mdb_env_info(s->env, &info) == 0) {
+        const uint64_t all = (info.me_last_pgno + 1) * s->page_bytes;
+
         out->map_bytes = info.me_mapsize;
+        out->free_bytes = all > out->used_bytes ? all - out->used_bytes : 0;
     }
     if (fstat(s->data_fd, &st) == 0) {
         out->file_bytes = (uint64_t)st.st_blocks * 512; /* what it takes: the tail takes nothing */

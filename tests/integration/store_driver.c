@@ -18,6 +18,7 @@
  *     epoch NAME    a new epoch begins, with nothing reserved
  *     resume        what a hub does at its start: behind an unclean stop a void, then on from there
  *     clean         marks the stop as clean
+ *     keep, give    makes the reserve file; gives it up
  *     reopen
  *     dump          prints all events of all epochs
  *     list          the same, only "number EPOCH-SEQ" of each
@@ -382,6 +383,12 @@ static void run(struct driver *d, char **words)
             resume(d);
         } else if (strcmp(word, "clean") == 0) {
             mark_clean(d);
+        } else if (strcmp(word, "keep") == 0) {
+            if (check(d, "keep", store_make_reserve(d->store))) {
+                say("kept", d->options.reserve_bytes);
+            }
+        } else if (strcmp(word, "give") == 0) {
+            say("given", store_use_reserve(d->store));
         } else if (strcmp(word, "reopen") == 0) {
             reopen(d);
         } else if (strcmp(word, "dump") == 0) {
@@ -458,7 +465,8 @@ static int drive_each(const struct store_options *options, char **words)
 
 int main(int argc, char **argv)
 {
-    struct store_options options = {.mode = STORE_WRITE, .max_bytes = UINT64_C(64) << 20};
+    struct store_options options = {
+        .mode = STORE_WRITE, .max_bytes = UINT64_C(64) << 20, .reserve_bytes = 2 << 20};
 
     if (argc < 3) {
         (void)fputs("usage: store_driver FOLDER commit|interval|read WORD...\n", stderr);

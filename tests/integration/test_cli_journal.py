@@ -59,6 +59,7 @@ def test_info_tells_what_is_kept(journal):
     assert info["condition"] == "clean" and info["owner"] is None and info["trimmed_arrival"] is None
     assert info["oldest_arrival"] <= info["newest_arrival"] and info["created"] <= info["oldest_arrival"]
     assert 0 < info["used_bytes"] <= info["file_bytes"] < info["map_bytes"]
+    assert info["used_bytes"] + info["free_bytes"] <= info["file_bytes"]
 
 
 def test_an_unclean_stop_is_told(tmp_path):

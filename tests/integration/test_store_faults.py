@@ -61,6 +61,31 @@ def test_a_map_that_is_full_to_the_end_can_be_trimmed(events_of, tmp_path):
     assert int(facts_of(done, "committed")[-1][1]) == int(facts_of(done, "committed")[-2][1]) + 100
 
 
+def on_small_disk(folder, size, *words):
+    """Runs the words on a file system of that size, which is gone with the process. None where mounts are not allowed."""
+    folder.mkdir()
+    script = 'mount -t tmpfs -o size="$1" none "$2" || exit 77; shift; folder=$1; shift; exec "$0" "$folder" "$@"'
+    done = subprocess.run(["unshare", "--mount", "bash", "-c", script, program("store_driver"), size, str(folder), *map(str, words)],
+                          capture_output=True, text=True, timeout=seconds(120), check=False)
+    if done.returncode in (1, 77) and not done.stdout:
+        return None
+    done.facts = [tuple(line.split(" ", 1)) for line in done.stdout.splitlines() if " " in line]
+    return done
+
+
+@pytest.mark.parametrize("mode", ["commit", "interval"])
+def test_a_disk_that_is_really_full_can_be_trimmed_with_the_reserve(mode, tmp_path):
+    done = on_small_disk(tmp_path / "small", "16m", mode, "keep", "reserve", 1_000_000, "fill", 100, 1000, "fill", 1, 2000,
+                         "give", "trimall", 2_000_000, "batch", 100, 1000, "keep", "verify", "clean")
+    if done is None:
+        pytest.skip("this process may not mount a file system")
+    # The file keeps what trimming has freed inside it, so that there is no room for a new reserve.
+    assert [why for _, why in facts_of(done, "failed")] == [*["batch: limit reached"] * 2, "keep: limit reached"], done.stdout
+    assert ("given", "1") in done.facts and ("verified", "0") in done.facts
+    committed = [int(number) for number in (rest for _, rest in facts_of(done, "committed"))]
+    assert committed[-1] == committed[-2] + 100 and done.returncode == 1
+
+
 @pytest.mark.parametrize("fstype, name", [(0x6969, "NFS"), (0xff534d42, "CIFS"), (0xfe534d42, "SMB2"), (0x01021997, "9p"),
                                           (0x00c36400, "Ceph")])
 def test_a_network_file_system_is_refused(fstype, name, tmp_path):

@@ -375,6 +375,8 @@ static void trimmed_pages_are_used_again(void **state)
     store_figures(f->s, &last);
     assert_true(last.file_bytes <= first.file_bytes + (64 << 10));
     assert_true(last.used_bytes < 1 << 20);
+    assert_true(last.used_bytes + last.free_bytes <= last.file_bytes);
+    assert_true(last.free_bytes > 0);
 }
 
 struct id_seen {
