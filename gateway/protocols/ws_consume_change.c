@@ -140,6 +140,7 @@ void ws_consume_change(struct ws_consumers *c, const struct ws_op *op)
     struct ws_change *ch = calloc(1, sizeof *ch);
 
     if (ch) {
+        ch->j.env = c->env;
         ch->kind = op->kind;
         make_text(ch, op);
     }
@@ -151,7 +152,6 @@ void ws_consume_change(struct ws_consumers *c, const struct ws_op *op)
                        REJECT_OVERLOADED, "out of memory");
         return;
     }
-    ch->j.env = c->env;
     ch->j.conn = c->conn;
     ch->j.finish = finish;
     memcpy(ch->j.group, op->group, sizeof op->group);
