@@ -383,7 +383,7 @@ static void use_scan(struct group_host *h, const struct group_now *now)
     if (status || !has_moved(h)) {
         h->retry_ms = now->mono_ms + RETRY_MS;
     }
-    if (status && status != NHUB_EPROTO) {
+    if (status) {
         fail_first(h, status);
     }
     h->death.seq = 0;
