@@ -102,7 +102,7 @@ void ack_read(struct ack_box *box, const struct requester_answer *answer)
         return;
     }
     box->json = json_incref(answer->json);
-    box->text = json_dumps(box->json, JSON_COMPACT);
+    box->text = strndup(answer->text, answer->text_len);
     ack->json = box->text ? box->text : "";
     ack->correlation_id = answer_text(box->json, "correlation_id", "");
     if (answer_bool(box->json, "success")) {

@@ -205,7 +205,8 @@ static nhub_err send_frames(struct pending *pending, struct zframe *frames, size
         return err;
     }
     buf_init(&json);
-    request_write_publish(&json, id, pending->durability, pending->mode == NHUB_PUBLISH_ATOMIC);
+    request_write_publish_batched(&json, id, pending->durability,
+                                  pending->mode == NHUB_PUBLISH_ATOMIC);
     err = requester_send(p->requester, id, &json, frames, count, pending->deadline_ms, on_answer,
                          pending);
     buf_fini(&json);

@@ -24,6 +24,9 @@
 #define ANSWER_JSON_MAX   (16u << 20)
 /* Requests wait in our own table, so the socket's queue only has to hold the window. */
 #define QUEUE_MESSAGES 2048
+/* How often the monitor is read between sends; less than libzmq's pause before it connects again.
+ */
+#define MONITOR_EVERY_MS 40
 
 struct slot {
     uint64_t id; /* 0 = free */
@@ -38,6 +41,8 @@ struct requester {
     struct zsock *monitor; /* of sock */
     struct wakeup *wakeup; /* lent; NULL = nobody watches */
     bool is_connected;     /* as far as the monitor was read */
+    bool is_fresh;         /* nothing was sent since it stands */
+    int64_t monitor_ms;    /* when the monitor was read for a send last */
     bool has_loss;         /* the connection broke, and what was in flight does not know yet */
     uint64_t losses;
     char host[256];
@@ -98,6 +103,7 @@ static void read_monitor(struct requester *r)
             r->is_connected = false;
         } else if (event == ZMONITOR_CONNECTED) {
             r->is_connected = true;
+            r->is_fresh = true;
         }
     }
     if (has_news && r->wakeup) {
@@ -232,10 +238,25 @@ bool requester_is_connected(const struct requester *r)
     return r->is_connected;
 }
 
+/* The monitor is asked now and then only, which is enough: a connection that broke comes back after
+ * libzmq's pause of 100 ms at the earliest, and what is sent before that goes with the old one and
+ * is told as lost with it. */
 bool requester_is_ready(struct requester *r)
 {
-    read_monitor(r);
-    return r->is_connected && !r->has_loss && zsock_writable(r->sock);
+    const int64_t now_ms = clock_mono_ms();
+
+    if (now_ms >= r->monitor_ms + MONITOR_EVERY_MS || !r->is_connected) {
+        r->monitor_ms = now_ms;
+        read_monitor(r);
+    }
+    if (!r->is_connected || r->has_loss) {
+        return false;
+    }
+    if (r->is_fresh) {
+        /* Makes libzmq look at its commands: the pipe of the old connection is gone afterwards. */
+        r->is_fresh = !zsock_writable(r->sock);
+    }
+    return !r->is_fresh;
 }
 
 nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json,
@@ -340,39 +361,81 @@ static size_t deliver(struct requester *r, struct requester_answer *answer)
     return 1;
 }
 
+/* Reads one JSON value from the beginning of the text; *out_len says how long it is. */
+static json_t *load(const char *text, size_t len, size_t *out_len)
+{
+    json_error_t error;
+    json_t *json = json_loadb(text, len, JSON_DISABLE_EOF_CHECK, &error);
+
+    *out_len = json ? (size_t)error.position : 0;
+    return json;
+}
+
+/* The objects of an array one by one, each with its own text. Returns the callbacks called; *out_ok
+ * is false when it is none. */
+static size_t dispatch_each(struct requester *r, const char *text, size_t len, bool *out_ok)
+{
+    size_t count = 0;
+    size_t at = 1; /* behind the bracket */
+
+    for (;;) {
+        struct requester_answer answer = {.err = NHUB_OK, .text = text + at};
+
+        answer.json = load(answer.text, len - at, &answer.text_len);
+        *out_ok = json_is_object(answer.json);
+        at += answer.text_len;
+        while (at < len && text[at] == ' ') {
+            at++;
+        }
+        *out_ok = *out_ok && at < len && (text[at] == ',' || text[at] == ']');
+        count += *out_ok ? deliver(r, &answer) : 0;
+        json_decref(answer.json);
+        if (!*out_ok || text[at++] == ']') {
+            return count;
+        }
+    }
+}
+
+static size_t dispatch_one(struct requester *r, size_t frame_count, bool *out_ok)
+{
+    struct requester_answer answer = {
+        .err = NHUB_OK, .frames = r->frames + 2, .frame_count = frame_count - 2};
+    const char *text = zframe_data(&r->frames[1]);
+    const size_t len = zframe_size(&r->frames[1]);
+    size_t count = 0;
+
+    answer.text = text;
+    answer.json = load(text, len, &answer.text_len);
+    *out_ok = json_is_object(answer.json) && answer.text_len == len;
+    count = *out_ok ? deliver(r, &answer) : 0;
+    json_decref(answer.json);
+    return count;
+}
+
 /* One RESPONSE: an object, or an array of them when the hub answers many publishes at once. */
 static size_t dispatch(struct requester *r, size_t frame_count)
 {
-    struct requester_answer answer = {.err = NHUB_OK};
-    json_error_t error;
-    json_t *json = NULL;
+    const char *text = NULL;
+    size_t len = 0;
     size_t count = 0;
+    bool is_good = false;
 
     if (frame_count < 2 || message_type_parse(zframe_data(&r->frames[0]),
                                               zframe_size(&r->frames[0])) != MESSAGE_RESPONSE) {
         r->strays++;
         return 0;
     }
-    answer.text = zframe_data(&r->frames[1]);
-    answer.text_len = zframe_size(&r->frames[1]);
-    answer.frames = r->frames + 2;
-    answer.frame_count = frame_count - 2;
-    if (answer.text_len <= ANSWER_JSON_MAX) {
-        json = json_loadb(answer.text, answer.text_len, 0, &error);
+    text = zframe_data(&r->frames[1]);
+    len = zframe_size(&r->frames[1]);
+    if (len > 2 && len <= ANSWER_JSON_MAX && text[0] == '[') {
+        count = dispatch_each(r, text, len, &is_good);
+    } else if (len <= ANSWER_JSON_MAX) {
+        count = dispatch_one(r, frame_count, &is_good);
     }
-    if (json_is_array(json)) {
-        for (size_t i = 0; i < json_array_size(json); i++) {
-            answer.json = json_array_get(json, i);
-            count += deliver(r, &answer);
-        }
-    } else if (json_is_object(json)) {
-        answer.json = json;
-        count = deliver(r, &answer);
-    } else {
+    if (!is_good) {
         r->strays++;
-        logger_write(NHUB_LOG_WARN, "bad_answer", "size_bytes=%zu", answer.text_len);
+        logger_write(NHUB_LOG_WARN, "bad_answer", "size_bytes=%zu", len);
     }
-    json_decref(json);
     return count;
 }
 
@@ -493,7 +556,7 @@ nhub_err requester_await_peer(struct requester *r, int64_t deadline_ms)
         size_t ready = 0;
         nhub_err err = NHUB_OK;
 
-        if (requester_is_ready(r)) {
+        if (requester_is_ready(r) && zsock_writable(r->sock)) {
             return NHUB_OK;
         }
         if (r->has_loss) {
@@ -525,6 +588,7 @@ nhub_err requester_reconnect(struct requester *r)
     r->sock = fresh.sock;
     r->monitor = fresh.monitor;
     r->is_connected = false;
+    r->is_fresh = false;
     r->has_loss = true;
     return watch(r);
 }

@@ -24,7 +24,7 @@ struct requester_answer {
     nhub_err err;          /* NHUB_OK: json is set; NHUB_ETIMEOUT; NHUB_ECLOSED: the connection
                               broke, or given up */
     struct json_t *json;   /* an object */
-    const char *text;      /* the same as bytes */
+    const char *text;      /* the same as the hub sent it */
     size_t text_len;       /* of text */
     struct zframe *frames; /* further frames of the answer */
     size_t frame_count;

@@ -92,6 +92,9 @@ void request_keep_id(struct request *r);
  * brings back. */
 void request_write_simple(struct buf *out, const char *action, uint64_t request_id);
 void request_write_publish(struct buf *out, uint64_t request_id, int durability, bool atomic);
+/* The same, for one who takes many answers in one message. */
+void request_write_publish_batched(struct buf *out, uint64_t request_id, int durability,
+                                   bool atomic);
 void request_write_history(struct buf *out, uint64_t request_id, const char *since_text,
                            const char *const *patterns, size_t count, uint64_t limit);
 void request_write_count(struct buf *out, uint64_t request_id, const struct position *from,

@@ -36,16 +36,30 @@ void request_write_simple(struct buf *out, const char *action, uint64_t request_
     buf_add_char(out, '}');
 }
 
-void request_write_publish(struct buf *out, uint64_t request_id, int durability, bool atomic)
+static void open_publish(struct buf *out, uint64_t request_id, int durability, bool atomic)
 {
     request_open(out, "publish", request_id);
     if (durability != DURABILITY_DEFAULT) {
-        buf_printf(out, ",\"durability\":\"%s\"", durability_name(durability));
+        buf_add_str(out, ",\"durability\":\"");
+        buf_add_str(out, durability_name(durability));
+        buf_add_char(out, '"');
     }
     if (!atomic) {
         buf_add_str(out, ",\"atomic\":false");
     }
+}
+
+void request_write_publish(struct buf *out, uint64_t request_id, int durability, bool atomic)
+{
+    open_publish(out, request_id, durability, atomic);
     buf_add_char(out, '}');
+}
+
+void request_write_publish_batched(struct buf *out, uint64_t request_id, int durability,
+                                   bool atomic)
+{
+    open_publish(out, request_id, durability, atomic);
+    buf_add_str(out, ",\"acks\":\"batched\"}");
 }
 
 void request_write_history(struct buf *out, uint64_t request_id, const char *since_text,
