@@ -278,7 +278,10 @@ static bool is_empty(const struct disk_writer *w, const struct group *g)
 
 static void follow(struct disk_writer *w, const struct group *g, size_t trimmed)
 {
+    const uint64_t reserved_to = w->numbers.reserved_to;
+
     w->numbers = g->next;
+    w->numbers.reserved_to = reserved_to; /* numbers are given out when it is synced */
     w->trimmed += trimmed;
     w->figures.records += g->events;
     w->figures.bytes += g->bytes + g->events * RECORD_HEAD;
@@ -339,6 +342,7 @@ void disk_commit_group(struct disk_writer *w)
     if (!force_group(w, &g, &durability)) {
         return;
     }
+    w->numbers.reserved_to = g.next.reserved_to;
     disk_writer_update_report(w, false);
     disk_writer_return(w, g.count, NHUB_OK, durability);
     if (durability == DURABILITY_SYNCED) {
