@@ -21,7 +21,7 @@ MARKED = ["soak.mark"]
 
 HUB_FLAGS = ["--hub-stats-interval-s", "5", "--hub-history-events", "60000", "--hub-dedup-ids", "100000",
              "--hub-journal-max-bytes", "64MiB"]
-GATEWAY_FLAGS = ["--gateway-cache-events", "30000", "--gateway-session-max-bytes", "1MiB",
+GATEWAY_FLAGS = ["--gateway-cache-events", "30000", "--gateway-session-max-bytes", "256KiB",
                  "--gateway-send-buffer-bytes", "64KiB", "--gateway-drain-s", "1"]
 
 
@@ -264,7 +264,9 @@ class Arena:
         self.act_start_gateway(dice)
 
     def act_nap(self, dice):
-        self.streams.ask("nap", SLEEPERS[int(dice * 1000) % len(SLEEPERS)], 1.0 + 5.0 * (dice * 1000 % 1))
+        name, rest = SLEEPERS[int(dice * 1000) % len(SLEEPERS)], dice * 1000 % 1
+        pieces = max(0, int(rest * 1000) % 12 - 4)
+        self.streams.ask("nap", name, 1.0 + 5.0 * rest, pieces)
 
     def act_readers_leave(self, dice):
         names = [s["name"] for s in stream_specs()]

@@ -24,7 +24,7 @@ class StreamClient:
         self.last = None  # the position as text
         self.socket = None
         self.again_at = 0.0
-        self.wakes_at = 0.0
+        self.wakes_at, self.leaves_after = 0.0, 0
         self.connects = 0
         self.heard_at = 0.0
         self.mark, self.replayed = -1, 0
@@ -74,9 +74,11 @@ class StreamClient:
             self.socket = None
         self.again_at = now + wait
 
-    def nap(self, now, seconds):
-        """Stops reading for a while: a slow reader."""
+    def nap(self, now, seconds, pieces):
+        """Stops reading for a while: a slow reader. With pieces > 0 it reads so many pieces afterwards, and leaves in the
+        middle of what has piled up for it."""
         self.wakes_at = now + seconds
+        self.leaves_after = pieces
         if self.socket is not None:
             self.worker.unwatch(self)
 
@@ -114,6 +116,10 @@ class StreamClient:
             self._take_frames(now)
         else:
             self._take_blocks()
+        if self.leaves_after > 0 and self.socket is not None:
+            self.leaves_after -= 1
+            if self.leaves_after == 0:
+                self.lose(now)
 
     def _take_head(self, now):
         end = self.data.find(b"\r\n\r\n")
@@ -286,10 +292,10 @@ class StreamWorker:
         if word == "status":
             return {c.spec["name"]: (c.mark, c.last, c.connects, bool(c.socket and c.is_open)) for c in self.clients}
         if word == "nap":
-            name, seconds = arguments
+            name, seconds, pieces = arguments
             for client in self.clients:
                 if client.spec["name"] == name:
-                    client.nap(now, seconds)
+                    client.nap(now, seconds, pieces)
         elif word == "wake":
             for client in self.clients:
                 client.wakes_at = min(client.wakes_at, now)
