@@ -5,7 +5,7 @@ import pytest
 
 from support import faults
 from support.daemons import program
-from support.journal import figures, fill, position
+from support.journal import figures, fill, history, position
 from support.waiting import seconds, wait_until
 from support.zmq_clients import Dealer, Push, event
 
@@ -183,6 +183,29 @@ def test_a_slow_disk_makes_publishers_wait_and_loses_nothing(slow_hub):
             if not answer["more"]:
                 break
         assert seen == {"push": list(range(3000)), "ack": list(range(2000))}
+
+
+def test_an_end_with_a_full_backlog_waits_for_the_disk(slow_hub):
+    """SIGTERM while publishers wait: what was taken is written and answered, what was not is told, exit status 0."""
+    hub, control = slow_hub("--hub-journal-max-pending-bytes", "1MiB")
+    with Dealer(hub) as dealer, Dealer(hub) as other, Push(hub) as push:
+        faults.control(control, 200)
+        for n in range(500):
+            push.send(event("push", {"n": n, "pad": "x" * 1000}))
+        for n in range(300):
+            dealer.send({"action": "publish", "request_id": n}, *[event("ack", {"pad": "x" * 1000}) for _ in range(10)])
+        wait_until(lambda: figures(other)["pending_bytes"] >= 1 << 20, 20, "a full backlog")
+        hub.stop(60)
+        answers = [dealer.recv() for _ in range(300)]
+    assert {a["request_id"] for a in answers} == set(range(300))
+    assert {a.get("code") for a in answers} <= {None, "shutting_down"}
+    promised = {a["first_seq"] + i for a in answers if a["success"] for i in range(10)}
+    assert promised
+    hub.start()
+    with Dealer(hub) as dealer:
+        events, gaps = history(dealer)
+        assert gaps == [] and promised <= {e["seq"] for e in events}
+        assert [e["data"]["n"] for e in events if e["event_type"] == "push"] == list(range(500))
 
 
 def test_a_full_house_of_waiting_publishers_is_told_so(slow_hub):

@@ -5,8 +5,10 @@ import time
 
 import pytest
 
-from support.daemons import Hub
+from support import faults
+from support.daemons import Hub, program
 from support.journal import RESERVATION, figures, fill, history, numbers, page, position
+from support.waiting import wait_until
 from support.zmq_clients import Dealer, Push, Sub, event
 
 
@@ -286,6 +288,36 @@ def test_since_a_time_is_found_on_disk_and_in_memory(start_hub):
             answer, events = page(dealer, since="1970-01-01T00:00:00Z", limit=1)
             assert answer["result"] == "replayed" and numbers(events) == [1]
 
+    check()
+    hub.restart()
+    check()
+
+
+def test_a_clock_that_is_set_back_keeps_times_in_order(start_hub, tmp_path):
+    """An operator sets the clock an hour ahead and back again: a time is still found, before and after a restart."""
+    clock = str(tmp_path / "clock")
+    hub = start_hub("--hub-history-events", "5", wait=False)
+    hub.env = faults.environment(hub.journal_folder, program(hub.program_name), clock=clock)
+    hub.start()
+
+    def check():
+        with Dealer(hub) as dealer:
+            for at, after in marks:
+                assert position(dealer, since=stamp(at))["resolved"] == f"{hub.epoch}-{after}"
+            assert numbers(history(dealer)[0]) == list(range(1, 31))
+
+    with Dealer(hub) as dealer:
+        fill(dealer, 10, durability="synced")
+        before = time.time() + 0.02
+        time.sleep(0.04)
+        faults.control(clock, 3600)
+        wait_until(lambda: dealer.request({"action": "position"})["timestamp"] > time.time() + 3000, 10, "the clock")
+        fill(dealer, 10, first=10, durability="synced")
+        faults.control(clock, 0)
+        wait_until(lambda: dealer.request({"action": "position"})["timestamp"] < time.time() + 100, 10, "the clock")
+        fill(dealer, 10, first=20, durability="synced")
+    # Those after the step back count as arrived when the last one before it did.
+    marks = [(before, 10), (time.time() + 600, 10), (time.time() + 4000, 30)]
     check()
     hub.restart()
     check()
