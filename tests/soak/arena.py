@@ -264,9 +264,10 @@ class Arena:
         self.act_start_gateway(dice)
 
     def act_nap(self, dice):
-        name, rest = SLEEPERS[int(dice * 1000) % len(SLEEPERS)], dice * 1000 % 1
+        chosen, rest = int(dice * 1000) % (len(SLEEPERS) + 3), dice * 1000 % 1
         pieces = max(0, int(rest * 1000) % 12 - 4)
-        self.streams.ask("nap", name, 1.0 + 5.0 * rest, pieces)
+        for name in SLEEPERS[chosen:chosen + 1] or SLEEPERS:  # one, or now and then all
+            self.streams.ask("nap", name, 1.0 + 5.0 * rest, pieces)
 
     def act_readers_leave(self, dice):
         names = [s["name"] for s in stream_specs()]

@@ -18,7 +18,8 @@ import socket
 import struct
 import time
 
-BUFFER = 1 << 20
+BUFFER = 1 << 17
+KERNEL = 1 << 16  # what the kernel may hold for each socket: a slow reader is to be felt by its server
 PIECE = 1 << 17
 
 
@@ -102,6 +103,9 @@ class _Forwarder:
         for end in (near, far):
             end.setblocking(False)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if link.name == "client":
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL)
         far.connect_ex(("127.0.0.1", port))
         pair = _Pair(link, near, far)
         link.pairs.add(pair)
