@@ -1,0 +1,302 @@
+/* disk_writer: the thread alone, on a real store; the test plays the loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/disk_start.h"
+#include "daemon/disk_writer.h"
+
+#define WAIT_MS 60000
+
+static char folder[64];
+static struct store *store;
+static struct mailbox *loop;
+static struct disk_writer *writer;
+static struct disk_writer_options options;
+static struct disk_voids voids;
+static uint64_t last_seq;
+static char epoch[EPOCH_LEN + 1];
+
+static int set_up(void **state)
+{
+    const struct store_options store_options = {
+        .mode = STORE_WRITE, .max_bytes = 1 << 20, .reserve_bytes = 4096};
+    struct disk_start start;
+    struct buf error;
+
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/nhub-writer-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    buf_init(&error);
+    assert_int_equal(store_open(&store, folder, &store_options, &error), NHUB_OK);
+    assert_int_equal(disk_start(store, 1000, &voids, &start, &error), NHUB_OK);
+    buf_fini(&error);
+    last_seq = start.meta.last_seq;
+    memcpy(epoch, start.meta.epoch, sizeof epoch);
+    assert_int_equal(mailbox_create(&loop), NHUB_OK);
+    options = (struct disk_writer_options){.store = store,
+                                           .loop = loop,
+                                           .mode = JOURNAL_SYNC_OFF,
+                                           .interval_ms = 20,
+                                           .max_age_us = INT64_C(3600000000),
+                                           .max_bytes = 1 << 20,
+                                           .reservation = 1000};
+    return 0;
+}
+
+static void begin(enum journal_sync mode, uint64_t interval_ms)
+{
+    options.mode = mode;
+    options.interval_ms = interval_ms;
+    assert_int_equal(disk_writer_create(&writer, &options), NHUB_OK);
+}
+
+static struct disk_post *wait_post(void)
+{
+    static struct letter *waiting;
+    struct letter *letter;
+
+    if (!waiting) {
+        struct pollfd item = {.fd = mailbox_fd(loop), .events = POLLIN};
+
+        assert_int_equal(poll(&item, 1, WAIT_MS), 1);
+        waiting = mailbox_take_all(loop);
+    }
+    letter = waiting;
+    waiting = letter->next;
+    return (struct disk_post *)(void *)letter;
+}
+
+/* The next batch that comes back; marks before it are skipped. */
+static struct disk_batch *wait_batch(void)
+{
+    struct disk_post *post = wait_post();
+
+    while (post->kind != POST_BATCH) {
+        free(post);
+        post = wait_post();
+    }
+    return (struct disk_batch *)(void *)post;
+}
+
+static bool wait_stopped(void)
+{
+    struct disk_mark *mark;
+    bool is_orderly;
+
+    disk_writer_stop(writer);
+    for (;;) {
+        struct disk_post *post = wait_post();
+
+        if (post->kind == POST_BATCH) {
+            struct disk_batch *b = (struct disk_batch *)(void *)post;
+
+            disk_batch_destroy(&b);
+            continue;
+        }
+        mark = (struct disk_mark *)(void *)post;
+        if (post->kind == POST_STOPPED) {
+            break;
+        }
+        free(mark);
+    }
+    is_orderly = mark->is_orderly;
+    free(mark);
+    disk_writer_destroy(&writer);
+    return is_orderly;
+}
+
+static int tear_down(void **state)
+{
+    DIR *dir;
+    struct dirent *entry;
+
+    (void)state;
+    if (writer) {
+        (void)wait_stopped();
+    }
+    mailbox_destroy(&loop);
+    store_close(&store);
+    disk_voids_fini(&voids);
+    dir = opendir(folder);
+    while (dir && (entry = readdir(dir)) != NULL) {
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    (void)closedir(dir);
+    (void)rmdir(folder);
+    return 0;
+}
+
+/* A batch of `events` events; wants: DURABILITY_… */
+static struct disk_batch *make(uint64_t number, int events, int wants)
+{
+    struct disk_batch *b = NULL;
+
+    assert_int_equal(disk_batch_create(&b, number, last_seq, 100), NHUB_OK);
+    memcpy(b->epoch, epoch, sizeof b->epoch);
+    for (int i = 0; i < events; i++) {
+        disk_batch_add_event(b, clock_wall_us(), "t", 1, "line", 4);
+    }
+    b->wants = wants;
+    last_seq += (uint64_t)events;
+    return b;
+}
+
+static void count_event(void *context, const struct store_record *record)
+{
+    uint64_t *sum = context;
+
+    *sum = *sum * 10 + record->seq;
+}
+
+static bool visit(void *context, const struct store_record *record)
+{
+    count_event(context, record);
+    return true;
+}
+
+static void see_void(void *context, uint64_t from, uint64_t to, enum store_void why)
+{
+    uint64_t *seen = context;
+
+    assert_int_equal(why, STORE_VOID_NOT_STORED);
+    *seen = from * 100 + to;
+}
+
+static void an_incomplete_batch_becomes_a_void_and_its_neighbours_are_stored(void **state)
+{
+    struct disk_batch *batches[3];
+    struct store_scan scan = {.to = 100, .visit = visit};
+    uint64_t sum = 0;
+    uint64_t to;
+
+    (void)state;
+    begin(JOURNAL_SYNC_COMMIT, 20);
+    for (int i = 0; i < 3; i++) {
+        batches[i] = make((uint64_t)i + 1, 2, DURABILITY_SYNCED);
+    }
+    batches[1]->bytes.failed = true; /* memory ran out while it was filled */
+    for (int i = 0; i < 3; i++) {
+        disk_writer_post(writer, batches[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        struct disk_batch *b = wait_batch();
+
+        assert_ptr_equal(b, batches[i]);
+        assert_int_equal(b->status, i == 1 ? NHUB_EUNAVAIL : NHUB_OK);
+        assert_int_equal(b->is_incomplete, i == 1);
+        disk_batch_destroy(&b);
+    }
+    scan.context = &sum;
+    assert_int_equal(store_read(store, &scan, &to), NHUB_OK);
+    assert_int_equal(sum, 1256);
+    assert_int_equal(store_each_void(store, see_void, &sum), NHUB_OK);
+    assert_int_equal(sum, 304);
+}
+
+static void without_a_wish_mode_off_gathers_and_a_wish_ends_that(void **state)
+{
+    struct pollfd item = {.events = POLLIN};
+    struct disk_batch *b;
+
+    (void)state;
+    begin(JOURNAL_SYNC_OFF, WAIT_MS);
+    item.fd = mailbox_fd(loop);
+    disk_writer_post(writer, make(1, 1, DURABILITY_MEMORY));
+    assert_int_equal(poll(&item, 1, 50), 0); /* it would be back at once otherwise */
+    disk_writer_post(writer, make(2, 1, DURABILITY_JOURNALED));
+    for (uint64_t number = 1; number <= 2; number++) {
+        b = wait_batch();
+        assert_int_equal(b->number, number);
+        assert_int_equal(b->durability, DURABILITY_JOURNALED);
+        disk_batch_destroy(&b);
+    }
+}
+
+static void an_interval_forces_what_was_committed_and_a_wish_does_it_at_once(void **state)
+{
+    struct disk_report report;
+    struct disk_batch *b;
+    struct disk_post *post;
+
+    (void)state;
+    begin(JOURNAL_SYNC_INTERVAL, 30);
+    disk_writer_post(writer, make(1, 1, DURABILITY_MEMORY));
+    b = wait_batch();
+    assert_int_equal(b->durability, DURABILITY_JOURNALED);
+    disk_batch_destroy(&b);
+    while ((post = wait_post())->kind != POST_SYNCED) {
+        free(post);
+    }
+    assert_int_equal(((struct disk_mark *)(void *)post)->batch, 1);
+    assert_int_equal(((struct disk_mark *)(void *)post)->to, 1);
+    free(post);
+    disk_writer_post(writer, make(2, 1, DURABILITY_SYNCED));
+    b = wait_batch();
+    assert_int_equal(b->durability, DURABILITY_SYNCED);
+    disk_batch_destroy(&b);
+    disk_writer_figures(writer, &report);
+    assert_int_equal(report.stored_to, 2);
+    assert_int_equal(report.records, 2);
+    assert_true(report.syncs >= 2 && report.commits >= 2);
+    assert_true(report.commit_max_us >= report.commit_p50_us && report.commit_p50_us > 0);
+}
+
+static void a_reservation_is_told_when_it_is_synced(void **state)
+{
+    struct disk_report report;
+    struct disk_batch *b = make(1, 0, DURABILITY_MEMORY);
+
+    (void)state;
+    begin(JOURNAL_SYNC_INTERVAL, WAIT_MS);
+    disk_writer_report(writer, &report);
+    assert_int_equal(report.reserved_to, 1000);
+    b->reserve_to = 1500;
+    disk_writer_post(writer, b);
+    b = wait_batch();
+    assert_int_equal(b->durability, DURABILITY_SYNCED);
+    disk_batch_destroy(&b);
+    disk_writer_report(writer, &report);
+    assert_int_equal(report.reserved_to, 1500);
+}
+
+static void what_is_queued_at_the_end_is_written_and_the_stop_is_clean(void **state)
+{
+    struct store_meta meta;
+
+    (void)state;
+    begin(JOURNAL_SYNC_OFF, WAIT_MS);
+    for (uint64_t i = 1; i <= 20; i++) {
+        disk_writer_post(writer, make(i, 3, DURABILITY_MEMORY));
+    }
+    assert_true(wait_stopped());
+    store_get_meta(store, &meta);
+    assert_true(meta.was_clean);
+    assert_int_equal(meta.last_seq, 60);
+}
+
+#define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(an_incomplete_batch_becomes_a_void_and_its_neighbours_are_stored),
+        ROW(without_a_wish_mode_off_gathers_and_a_wish_ends_that),
+        ROW(an_interval_forces_what_was_committed_and_a_wish_does_it_at_once),
+        ROW(a_reservation_is_told_when_it_is_synced),
+        ROW(what_is_queued_at_the_end_is_written_and_the_stop_is_clean),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
