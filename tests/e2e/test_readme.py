@@ -3,7 +3,7 @@ from support.http import post
 from support.readme import blocks_of
 
 
-def test_blocks_for_the_console(browser, gateway):
+def test_blocks_for_the_console(gateway, browser):  # the page must not outlive its gateway
     blocks = [text for _, text, _ in blocks_of("js")]
     assert len(blocks) == 2
     browser.get(gateway.url + "/")

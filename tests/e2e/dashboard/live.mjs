@@ -95,6 +95,25 @@ export async function a_reader_who_scrolled_away_stays_where_he_is({ page, open 
   assert.ok((await page.$$(".row")).length < 80, "only what is seen exists");
 }
 
+export async function a_row_can_be_clicked_while_events_come({ page, open }) {
+  await open("#/live");
+  await act("start_rate", { per_s: 400, duration_s: 8, type: "load" });
+  await page.waitForFunction(() => document.querySelectorAll(".row").length > 20);
+  const box = await (await page.waitForSelector(".list")).boundingBox();
+  await page.mouse.move(box.x + 200, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.waitForSelector("#follow[aria-pressed=false]");
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))); // what was under way comes through
+  assert.equal(await page.getAttribute("#follow", "aria-pressed"), "false");
+  const n = Number(await page.innerText("#total").then((text) => text.replace(",", "")));
+  await page.waitForFunction((before) => Number(document.querySelector("#total").textContent.replace(",", "")) > before, n);
+  await page.mouse.up();
+  const seq = await (await page.waitForSelector(".details")).getAttribute("data-seq");
+  const row = await (await page.waitForSelector(`.row[data-seq='${seq}'][aria-selected=true]`)).boundingBox();
+  assert.ok(row.y <= box.y + box.height / 2 && box.y + box.height / 2 <= row.y + row.height, "the one that was pressed, and it stayed there");
+  await act("rate_sent");
+}
+
 export async function keys_walk_through_the_events({ page, open }) {
   await open("#/live");
   await push(["a", "b", "c"]);

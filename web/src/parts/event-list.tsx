@@ -67,6 +67,8 @@ export function EventList({ onOpen }: { onOpen(item: Item): void }): JSX.Element
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(600);
   const dropped = useRef(log.shownDropped);
+  const pressed = useRef(0);
+  const placed = useRef(-1); /* where following put the list: its event comes late, and is not the reader's wish */
   const row = rowHeight();
   const all = log.shown;
   void version.value;
@@ -81,6 +83,7 @@ export function EventList({ onOpen }: { onOpen(item: Item): void }): JSX.Element
     const list = box.current!;
     if (following.value) {
       list.scrollTop = list.scrollHeight;
+      placed.current = list.scrollTop;
     } else if (log.shownDropped > dropped.current) {
       list.scrollTop -= (log.shownDropped - dropped.current) * row;
     }
@@ -110,11 +113,16 @@ export function EventList({ onOpen }: { onOpen(item: Item): void }): JSX.Element
       rows.push(<Row key={i % 256} item={item} top={i * row} height={row} isSelected={item.n === chosen?.n} index={i} all={all} />);
     }
   }
+  /* While events come, the row under the pointer is another one at each moment: meant is the one that was pressed. */
+  const onPress = (press: PointerEvent) => {
+    pressed.current = Number((press.target as HTMLElement).closest<HTMLElement>(".row")?.dataset.n ?? 0);
+    if (pressed.current > 0 && press.pointerType === "mouse") {
+      following.value = false;
+    }
+  };
   const onClick = (click: MouseEvent) => {
-    const target = click.target as HTMLElement;
-    const back = target.dataset.replay;
-    const n = Number(target.closest<HTMLElement>(".row")?.dataset.n);
-    const item = log.row(log.indexOf(n));
+    const back = (click.target as HTMLElement).dataset.replay;
+    const item = log.row(log.indexOf(pressed.current));
     if (back) {
       replay(back);
     } else if (item && !item.notice) {
@@ -126,13 +134,14 @@ export function EventList({ onOpen }: { onOpen(item: Item): void }): JSX.Element
   return (
     <div class="list" ref={box} role="listbox" aria-label="Events, newest last" tabIndex={0}
       aria-activedescendant={chosen && log.indexOf(chosen.n) >= first ? `row-${chosen.n}` : undefined}
+      onPointerDown={onPress}
       onClick={onClick}
       onWheel={(wheel) => wheel.deltaY < 0 && box.current!.scrollTop > 0 && (following.value = false)}
       onTouchMove={() => isAway(box.current!) && (following.value = false)}
       onScroll={() => {
         const list = box.current!;
         setTop(list.scrollTop);
-        if (!isAway(list) && !pausedByItself.value && !following.value && selected.value === null) {
+        if (!isAway(list) && list.scrollTop !== placed.current && !pausedByItself.value && selected.value === null) {
           following.value = true; /* back at the end: goes along again */
         }
       }}>
