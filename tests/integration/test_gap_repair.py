@@ -21,6 +21,8 @@ from support.ws import WsClient
 from support.zmq_clients import Dealer, Push
 
 QUIET = ("--hub-stats-event", "")  # every number is then an event that readers get
+# What was missed comes in one burst: a reader in Python is slow then, and that is not what these tests are about.
+PATIENT = ("--gateway-session-max-bytes", "64MiB")
 
 
 def split(position):
@@ -117,7 +119,8 @@ class Stage:
     def __init__(self, hub, start_gateway, *flags):
         self.hub = hub
         self.events, self.requests = Proxy(hub.publisher), Proxy(hub.requests)
-        self.gateway = start_gateway((hub.collector, self.events.port, self.requests.port), *flags).wait_connected()
+        self.gateway = start_gateway((hub.collector, self.events.port, self.requests.port), *PATIENT,
+                                     *flags).wait_connected()
         self.watchers = [Watcher(self.gateway, door) for door in ("sse", "ws")]
         self.flow = Flow(hub)
         self.flow.wait(200)
