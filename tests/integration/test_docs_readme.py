@@ -103,7 +103,11 @@ def test_answers_are_as_described(shell):
     mistakes = next(out for text, out in by_text.items() if "oops" in text)
     assert '"accepted":2' in mistakes and '"code":"bad_json"' in mistakes and '"offset"' in mistakes
     first = next(out for text, out in by_text.items() if "0001234" in text)
-    assert re.search(r'"seq":\d+,"epoch":"[a-z2-7]{8}"', first) and '"durability":"memory"' in first
+    assert re.search(r'"seq":\d+,"epoch":"[a-z2-7]{8}"', first) and '"durability":"synced"' in first
+    again = next(out for text, out in by_text.items() if "order-17" in text)
+    assert again.count('"seq"') == 2 and again.count('"duplicate":true') == 1, again
+    group = next(out for text, out in by_text.items() if "/groups/billing/fetch" in text)
+    assert '"delivery"' in group and "order.created" in group, group
     well = next(out for text, out in by_text.items() if "/metrics" in text)
     assert "notifyhub_" in well and well.count("healthy") == 2
 
