@@ -360,6 +360,10 @@ void groups_update_hold(struct groups *gs)
 
 void groups_kept(struct groups *gs, uint64_t batch, nhub_err status)
 {
+    if (!status && !gs->has_retries) {
+        return;
+    }
+    gs->has_retries = false;
     for (size_t i = 0; i < gs->max; i++) {
         struct groups_seat *seat = &gs->seats[i];
 
@@ -370,7 +374,7 @@ void groups_kept(struct groups *gs, uint64_t batch, nhub_err status)
             seat->is_changed = true;
             gs->has_changes = true;
         }
-        if (!status && seat->host->retry_ms != 0) {
+        if (seat->host->retry_ms != 0) {
             seat->host->retry_ms = 0; /* the journal has come further */
             wake(gs, seat->host);
         }
@@ -404,6 +408,7 @@ static void work_on(struct groups *gs, struct group_host *h, const struct group_
     h->is_at_work = false;
     seat->is_changed = true;
     gs->has_changes = true;
+    gs->has_retries = gs->has_retries || h->retry_ms != 0;
     if (group_host_due_ms(h) < gs->due_ms) {
         gs->due_ms = group_host_due_ms(h);
     }

@@ -33,6 +33,7 @@ struct groups {
     uint64_t held_from; /* as the journal knows */
     bool is_stopping;
     bool has_changes;
+    bool has_retries;         /* some group waits for the journal to come further */
     struct group_totals gone; /* of groups that were deleted */
     _Atomic uint64_t in_flight;
 };
