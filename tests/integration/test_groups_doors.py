@@ -300,3 +300,34 @@ def test_the_gateway_restarts_while_consumers_work(hub, start_gateway, how):
     wait_until(all_seen, 60, lambda: f"{len(first.got)} + {len(second.got)}; {get(port, '/groups/g').text}")
     wait_until(lambda: second.work() and get(port, "/groups/g").json["acked"] == 200, 30, lambda: get(port, "/groups/g").text)
     second.ws.close()
+
+
+def test_deliveries_and_a_stream_share_a_connection_with_a_reader_that_pauses(hub, start_gateway):
+    gateway = start_gateway(hub, "--gateway-policy", "disconnect", "--gateway-session-max-bytes", "67108864").wait_connected()
+    port = gateway.port
+    make(port)
+    sizes = [10, 3000, 70000, 200, 150000]  # short ones, and some that are written in slices
+    with WsClient(port, "/ws?event_type=job", receive_buffer=4096) as ws:
+        ws.wait_op("subscribed")
+        ws.send({"op": "consume", "id": 1, "group": "g", "credit": 40})
+        ws.wait_op("consuming")
+        told = set()
+
+        def work(count):
+            for d in ws.ops("delivery"):
+                if d["delivery"] not in told:
+                    told.add(d["delivery"])
+                    ws.send({"op": "ack", "group": "g", "deliveries": [d["delivery"]]})
+            return len(told) >= count and len(ws.events) >= count
+        for turn in range(4):
+            ws.pause()
+            for n in range(turn * 25, turn * 25 + 25):
+                answer = post(port, "/events", {"event_type": "job", "data": {"n": n, "x": "x" * sizes[n % len(sizes)]}})
+                assert answer.status == 202, answer
+            ws.unpause()
+            wait_until(lambda turn=turn: work(turn * 25 + 25), 60, ws.describe)
+        assert [e["data"]["n"] for e in ws.events] == list(range(100))
+        assert [d["event"]["data"]["n"] for d in ws.ops("delivery")] == list(range(100))
+        assert all(len(m["data"]["x"]) == sizes[m["data"]["n"] % len(sizes)] for m in ws.events)
+        wait_until(lambda: get(port, "/groups/g").json["acked"] == 100, 20, "all acknowledged")
+        assert not ws.ops("error") and not ws.ended
