@@ -26,7 +26,9 @@ const struct command_help pub_help = {
         "each line of stdin is a whole event; they are sent in batches as they come, each\n"
         "acknowledged. It stops at the first line that is refused: all before it are accepted, "
         "none\n"
-        "behind it. --keep-going passes over refused lines.",
+        "behind it. --keep-going passes over refused lines. An event with an --id is sent again by "
+        "itself\n"
+        "when the connection breaks before its answer; it is numbered once.",
     .examples =
         "  notifyhub pub new_setup '{\"setup_id\":\"0001234\"}' --source cm\n"
         "  echo '{\"temp\":21.5}' | notifyhub pub sensor.lab -\n"
@@ -34,8 +36,13 @@ const struct command_help pub_help = {
         "  printf '%s\\n' '{\"event_type\":\"a\",\"source_service\":\"s\",\"data\":1}' | "
         "notifyhub pub --ndjson\n"
         "  notifyhub pub tick --fire-and-forget\n",
-    .exits = "  0 accepted · 2 wrong usage, or not a valid event · 3 no answer: it is not known\n"
-             "  whether the event was accepted, or (the message says so) surely not · 4 refused\n",
+    .exits =
+        "  0 accepted and kept as --durability says · 1 accepted, but the disk failed before it "
+        "was "
+        "kept ·\n"
+        "  2 wrong usage, or not a valid event · 3 no answer: it is not known whether the event "
+        "was\n"
+        "  accepted, or (the message says so) surely not · 4 refused\n",
 };
 
 /* The timestamp as microseconds: seconds since 1970, or RFC 3339. */
@@ -184,24 +191,38 @@ static int forget(const struct cli *cli, nhub_publisher **p, const nhub_draft *d
     return CLI_OK;
 }
 
+int pub_fail(const struct cli *cli, const nhub_publisher *p, nhub_err err, const nhub_ack *ack)
+{
+    char position[NHUB_POSITION_TEXT_MAX];
+
+    if (err == NHUB_EREFUSED || err == NHUB_ENODURABILITY) {
+        cli_error(cli, "refused: %s: %s", ack->code, ack->error);
+        return CLI_REFUSED;
+    }
+    if (err == NHUB_ENOTKEPT) {
+        (void)nhub_position_format(&ack->last, position);
+        cli_error(cli, "accepted as %s, but not kept as safely as asked for: %s: %s", position,
+                  ack->code, ack->error);
+        return CLI_NEGATIVE;
+    }
+    if (err == NHUB_ETIMEOUT || err == NHUB_ECLOSED) {
+        cli_error(cli, "outcome unknown: sent to the hub at %s, port %u, but %s", cli->host,
+                  (unsigned)cli->requests_port,
+                  err == NHUB_ETIMEOUT ? "no answer came in time"
+                                       : "the connection broke before the answer");
+        return CLI_UNREACHABLE;
+    }
+    return cli_fail(cli, "publish", err, nhub_publisher_error(p));
+}
+
 static int publish(const struct cli *cli, nhub_publisher *p, const nhub_draft *draft,
                    int timeout_ms)
 {
     nhub_ack ack = {0};
     const nhub_err err = nhub_publisher_publish(p, draft, timeout_ms, &ack);
 
-    if (err == NHUB_EREFUSED) {
-        cli_error(cli, "refused: %s: %s", ack.code, ack.error);
-        return CLI_REFUSED;
-    }
-    if (err == NHUB_ETIMEOUT) {
-        cli_error(cli,
-                  "outcome unknown: sent to the hub at %s, port %u, but no answer came in time",
-                  cli->host, (unsigned)cli->requests_port);
-        return CLI_UNREACHABLE;
-    }
     if (err != NHUB_OK) {
-        return cli_fail(cli, "publish", err, nhub_publisher_error(p));
+        return pub_fail(cli, p, err, &ack);
     }
     print_result(cli, &ack.first, ack.is_duplicate, durability_name((int)ack.durability),
                  ack.correlation_id);

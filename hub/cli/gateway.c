@@ -52,7 +52,13 @@ int gateway_fail(const struct cli *cli, const char *what, const struct http_clie
     gateway_problem(answer, "code", code, sizeof code);
     cli_error(cli, "cannot %s: the gateway answers %ld%s%s%s%s", what, answer->status,
               *code ? " " : "", code, *detail || *title ? ": " : "", *detail ? detail : title);
-    return answer->status == 503 || answer->status == 504 ? CLI_UNREACHABLE : CLI_REFUSED;
+    if (strcmp(code, "durability_lost") == 0) {
+        return CLI_NEGATIVE;
+    }
+    return (answer->status == 503 || answer->status == 504) &&
+                   strcmp(code, "durability_unavailable") != 0
+               ? CLI_UNREACHABLE
+               : CLI_REFUSED;
 }
 
 void gateway_add_query(struct buf *path, const struct cli_list *patterns, const char *since)

@@ -25,6 +25,10 @@ bool pub_open(const struct cli *cli, const struct pub_options *o, nhub_publisher
 /* "?durability=synced" for the gateway. */
 struct buf;
 void pub_add_path(struct buf *path, const struct pub_options *o);
+/* Explains a publish that did not go well, and gives its exit status. */
+int pub_fail(const struct cli *cli, const nhub_publisher *p, nhub_err err, const nhub_ack *ack);
+/* Whether a gateway's door would take the line, as far as that can be known here; else why not. */
+bool pub_check_line(nhub_bytes line, char *reason, size_t size);
 /* Publishes stdin, one event a line, and prints a summary. Returns the exit status. */
 int pub_lines(const struct cli *cli, const struct pub_options *o);
 

@@ -5,6 +5,11 @@
  * Without --keep-going a batch is all or nothing. When the hub refuses it because of line k, the
  * lines before k are sent again by themselves (nothing of the batch was numbered), and that is the
  * end: exactly the lines before the bad one are accepted.
+ *
+ * A gateway takes batches as a whole only. So that one bad line does not make all of its batch
+ * travel again, lines for a gateway are checked here first, with the rules of its door; and after a
+ * refusal for what only the other side knows (an id that is taken, its limits) batches are small,
+ * and grow again with each one that is accepted.
  */
 #include "base/buf.h"
 #include "cli/gateway.h"
@@ -16,11 +21,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH_LINES    1000
-#define BATCH_BYTES    (1u << 20)
-#define READ_BYTES     65536
-#define LINE_MAX_BYTES (64u << 20)
-#define EXAMPLES_TOLD  20 /* refused lines that are told one by one */
+#define BATCH_LINES         1000
+#define BATCH_BYTES         (1u << 20)
+#define BATCH_AFTER_REFUSAL 8
+#define OUTCOME_REASON      320
+#define READ_BYTES          65536
+#define LINE_MAX_BYTES      (64u << 20)
+#define EXAMPLES_TOLD       20 /* refused lines that are told one by one */
 
 struct source {
     struct buf bytes; /* read and not yet taken */
@@ -42,6 +49,7 @@ struct total {
 };
 
 struct sender {
+    size_t batch_max; /* lines of the next batch */
     const struct cli *cli;
     const struct pub_options *options;
     nhub_publisher *publisher;  /* to the hub, or */
@@ -116,7 +124,7 @@ struct outcome {
     int status;      /* CLI_OK, or why all of it failed */
     bool is_refused; /* because of line `index`; nothing was numbered */
     size_t index;
-    char reason[320];
+    char reason[OUTCOME_REASON];
 };
 
 static void add_range(struct total *t, const nhub_position *first, const nhub_position *last,
@@ -147,6 +155,17 @@ static void tell_refused(struct sender *s, uint64_t line, const char *reason)
 
 /* To the hub. */
 
+/* Which lines an answer that was no success is about. */
+static void tell_lines(const struct sender *s, const struct batch *b, nhub_err err)
+{
+    const char *what = err == NHUB_ETIMEOUT || err == NHUB_ECLOSED ? "may be accepted or not"
+                       : err == NHUB_ENOTKEPT                      ? "are accepted, and may be lost"
+                                                                   : "are not accepted";
+
+    cli_note(s->cli, "lines %llu to %llu %s", (unsigned long long)b->numbers[0],
+             (unsigned long long)b->numbers[b->count - 1], what);
+}
+
 static void count_items(struct sender *s, const struct batch *b, const nhub_ack *ack)
 {
     char reason[320];
@@ -175,17 +194,18 @@ static void send_to_hub(struct sender *s, const struct batch *b, struct outcome 
         count_items(s, b, &ack);
         return;
     }
-    if (err == NHUB_EREFUSED && *ack.code && ack.index < b->count &&
-        strcmp(ack.code, "durability_unavailable") != 0 && strcmp(ack.code, "shutting_down") != 0) {
+    if (err == NHUB_EREFUSED && ack.has_index && ack.index < b->count) {
         out->is_refused = true;
         out->index = ack.index;
         (void)snprintf(out->reason, sizeof out->reason, "%s: %s", ack.code,
                        without_index(ack.error));
         return;
     }
-    out->status = err == NHUB_EREFUSED
-                      ? cli_fail(s->cli, "publish", err, ack.error)
-                      : cli_fail(s->cli, "publish", err, nhub_publisher_error(s->publisher));
+    if (err == NHUB_ENOTKEPT) {
+        add_range(&s->total, &ack.first, &ack.last, ack.accepted);
+    }
+    out->status = pub_fail(s->cli, s->publisher, err, &ack);
+    tell_lines(s, b, err);
 }
 
 /* Fire and forget: only what is no event at all is noticed, here. */
@@ -283,6 +303,8 @@ static void send_batch(struct sender *s, const struct batch *b, struct outcome *
     }
     if (s->client) {
         send_to_gateway(s, b, out);
+        s->batch_max = out->is_refused ? BATCH_AFTER_REFUSAL : s->batch_max * 2;
+        s->batch_max = s->batch_max < BATCH_LINES ? s->batch_max : BATCH_LINES;
     } else if (s->options->is_forgotten) {
         forget_batch(s, b, out);
     } else {
@@ -290,30 +312,70 @@ static void send_batch(struct sender *s, const struct batch *b, struct outcome *
     }
 }
 
-/* Sends a batch; a refused line ends it, or is passed over where the other side takes batches as a
- * whole only (a gateway). Returns the exit status so far. */
-static int work_off(struct sender *s, struct batch *b)
+/* A part of a batch. */
+static void slice(const struct batch *from, size_t at, size_t count, struct batch *out)
 {
-    struct outcome outcome;
+    out->count = count;
+    memcpy(out->lines, from->lines + at, count * sizeof *out->lines);
+    memcpy(out->numbers, from->numbers + at, count * sizeof *out->numbers);
+}
+
+/* How many lines from the first on can be sent; 0 with the reason why the first one cannot. */
+static size_t count_good(const struct sender *s, const struct batch *b, char *reason, size_t size)
+{
+    char unused[OUTCOME_REASON];
+    size_t count = 0;
+
+    while (count < b->count &&
+           (!s->client || pub_check_line(b->lines[count], count ? unused : reason,
+                                         count ? sizeof unused : size))) {
+        count++;
+    }
+    return count;
+}
+
+/* The other side refused a line of the piece, and nothing of it was numbered: the lines before it
+ * go by themselves. Returns the exit status so far. */
+static int pass_over(struct sender *s, struct batch *piece, const struct outcome *refused)
+{
     struct outcome rest;
 
-    for (;;) {
-        struct batch before = *b;
-
-        send_batch(s, b, &outcome);
-        if (!outcome.is_refused) {
-            return outcome.status;
-        }
-        tell_refused(s, b->numbers[outcome.index], outcome.reason);
-        before.count = outcome.index;
-        send_batch(s, &before, &rest);
-        if (rest.status != CLI_OK || rest.is_refused || !s->options->keeps_going) {
-            return rest.status != CLI_OK ? rest.status : CLI_REFUSED;
-        }
-        b->count -= outcome.index + 1;
-        memmove(b->lines, b->lines + outcome.index + 1, b->count * sizeof *b->lines);
-        memmove(b->numbers, b->numbers + outcome.index + 1, b->count * sizeof *b->numbers);
+    tell_refused(s, piece->numbers[refused->index], refused->reason);
+    piece->count = refused->index;
+    send_batch(s, piece, &rest);
+    if (rest.status != CLI_OK) {
+        return rest.status;
     }
+    return rest.is_refused || !s->options->keeps_going ? CLI_REFUSED : CLI_OK;
+}
+
+/* Sends a batch in pieces of batch_max; a refused line ends it, or is passed over. `piece` is room
+ * for them. Returns the exit status so far. */
+static int work_off(struct sender *s, const struct batch *b, struct batch *piece)
+{
+    int status = CLI_OK;
+
+    for (size_t at = 0; at < b->count && status == CLI_OK;) {
+        const size_t left = b->count - at;
+        struct outcome outcome = {.status = CLI_OK};
+
+        slice(b, at, left < s->batch_max ? left : s->batch_max, piece);
+        piece->count = count_good(s, piece, outcome.reason, sizeof outcome.reason);
+        if (piece->count == 0) {
+            tell_refused(s, b->numbers[at++], outcome.reason);
+            status = s->options->keeps_going ? CLI_OK : CLI_REFUSED;
+            continue;
+        }
+        send_batch(s, piece, &outcome);
+        status = outcome.status;
+        if (outcome.is_refused) {
+            at += outcome.index + 1;
+            status = pass_over(s, piece, &outcome);
+        } else {
+            at += piece->count;
+        }
+    }
+    return status;
 }
 
 static void print_total(const struct cli *cli, const struct total *t)
@@ -369,9 +431,9 @@ static int finish(struct sender *s, int status)
 
 int pub_lines(const struct cli *cli, const struct pub_options *o)
 {
-    struct sender sender = {.cli = cli, .options = o};
+    struct sender sender = {.batch_max = BATCH_LINES, .cli = cli, .options = o};
     struct source source = {.at = 0};
-    struct batch *batch = NULL;
+    struct batch *batches = NULL; /* one that is read, one that is sent */
     int status = CLI_USAGE;
 
     if (cli->gateway ? !gateway_open(cli, &sender.client)
@@ -380,18 +442,18 @@ int pub_lines(const struct cli *cli, const struct pub_options *o)
     }
     interrupt_install();
     buf_init(&source.bytes);
-    batch = calloc(1, sizeof *batch);
-    status = batch ? CLI_OK : cli_fail(cli, "publish", NHUB_ENOMEM, NULL);
+    batches = calloc(2, sizeof *batches);
+    status = batches ? CLI_OK : cli_fail(cli, "publish", NHUB_ENOMEM, NULL);
     while (status == CLI_OK && !source.is_ended && !interrupt_seen()) {
         if (!read_more(cli, &source)) {
             status = CLI_NEGATIVE;
         }
         do {
-            fill_batch(&source, batch);
-            status = status == CLI_OK ? work_off(&sender, batch) : status;
-        } while (status == CLI_OK && batch->count > 0 && source.at < source.bytes.len);
+            fill_batch(&source, &batches[0]);
+            status = status == CLI_OK ? work_off(&sender, &batches[0], &batches[1]) : status;
+        } while (status == CLI_OK && batches[0].count > 0 && source.at < source.bytes.len);
     }
-    free(batch);
+    free(batches);
     buf_fini(&source.bytes);
     return finish(&sender, status);
 }

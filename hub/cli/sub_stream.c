@@ -18,6 +18,7 @@
 struct stream {
     struct sub_state *state;
     struct sse_parser *parser;
+    char asked[64]; /* where this connection was to go on, "" = now */
 };
 
 static void tell_gap(struct sub_state *s, const char *text, size_t len)
@@ -32,6 +33,20 @@ static void tell_gap(struct sub_state *s, const char *text, size_t len)
     json_decref(json);
 }
 
+/* What lies behind a position that the hub never gave out cannot be told; a gap is told by itself.
+ * The block before has said where the stream goes on. */
+static void tell_resume(const struct stream *stream, const struct sse_message *message)
+{
+    json_error_t error;
+    json_t *json = json_loadb(message->data, message->data_len, 0, &error);
+    const char *result = json_string_value(json_object_get(json, "result"));
+
+    if (result && strcmp(result, "unknown") == 0) {
+        sub_gap(stream->state, stream->asked, message->id, "unknown");
+    }
+    json_decref(json);
+}
+
 static bool on_message(void *context, const struct sse_message *message)
 {
     struct stream *stream = context;
@@ -41,6 +56,8 @@ static bool on_message(void *context, const struct sse_message *message)
 
     if (strcmp(message->name, "hub.gap") == 0) {
         tell_gap(s, message->data, message->data_len);
+    } else if (strcmp(message->name, "hub.resume") == 0) {
+        tell_resume(stream, message);
     } else if (strcmp(message->name, "message") == 0) {
         if (nhub_event_create(&event, line) == NHUB_OK) {
             sub_event(s, event);
@@ -109,10 +126,16 @@ static int read_on(struct stream *stream, struct http_client *client, const char
                                              .timeout_ms = OPEN_TIMEOUT_MS,
                                              .should_stop = should_stop,
                                              .stop_context = stream};
-        const nhub_err err = http_stream(client, &request, on_bytes, stream, &answer);
-        const int64_t pause_ms = retry_ms(stream, &answer);
+        int64_t pause_ms = 0;
         int status = CLI_OK;
+        nhub_err err = NHUB_OK;
 
+        (void)snprintf(stream->asked, sizeof stream->asked, "%s",
+                       *last_id   ? last_id
+                       : s->since ? s->since
+                                  : "");
+        err = http_stream(client, &request, on_bytes, stream, &answer);
+        pause_ms = retry_ms(stream, &answer);
         if (is_final(err, &answer)) {
             status = gateway_fail(s->cli, "subscribe", client, NHUB_OK, &answer);
         } else if (!sub_is_over(s) && !is_told && answer.status != 200) {

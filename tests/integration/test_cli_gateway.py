@@ -135,3 +135,41 @@ def test_bench(gateway, subscribers):
     result = json.loads(done.stdout)
     assert (result["published"], result["acked"], result["lost"]) == (300, 300, 0)
     assert result["received"] == 300 * int(subscribers)
+
+
+def test_keep_going_sends_no_line_twice_for_one_that_is_bad(gateway, hub):
+    """A thousand lines, every tenth of them no event: each good one is accepted once, in order, and what is bad never
+    travels; ids that are taken with other data are refused by the hub, and cost few lines a second way."""
+    lines = [json.dumps(event("t", n)) if n % 10 else "not json" for n in range(1000)]
+    done = expect(run(gateway, "pub", "--ndjson", "--keep-going", input_text="\n".join(lines) + "\n"), REFUSED,
+                  "accepted 900, duplicates 0, refused 100, .*\n", "line 11: refused: bad_json")
+    assert "more lines" in done.stderr
+    with Dealer(hub) as dealer:
+        dealer.send({"action": "history", "since": "earliest"})
+        got = [json.loads(frame)["data"] for frame in dealer.recv_frames()[2:]]
+        assert got == [n for n in range(1000) if n % 10]
+        dealer.publish(*[event("t", -1, id=f"id-{n}") for n in range(0, 1000, 100)])
+    text = "".join(json.dumps(event("t", n, id=f"id-{n}")) + "\n" for n in range(1000))
+    expect(run(gateway, "pub", "--ndjson", "--keep-going", input_text=text), REFUSED,
+           "accepted 990, duplicates 0, refused 10, .*\n", "line 1: refused: duplicate_conflict(.|\n)*line 901: refused")
+    with Dealer(hub) as dealer:
+        dealer.send({"action": "history", "since": "earliest", "limit": 10000})
+        got = [json.loads(frame) for frame in dealer.recv_frames()[2:]]
+        assert [e["data"] for e in got if e.get("id") and e["data"] != -1] == [n for n in range(1000) if n % 100]
+
+
+def test_a_durability_that_cannot_be_had_is_refused(start_hub, start_gateway):
+    hub = start_hub("--hub-journal-enabled", "false")
+    gateway = start_gateway(hub).wait_connected()
+    expect(run(gateway, "pub", "t", "--durability", "synced"), REFUSED, "", "durability_unavailable")
+    expect(notifyhub(hub, "pub", "t", "--durability", "synced"), REFUSED, "", "durability_unavailable")
+    expect(run(gateway, "pub", "t", "--durability", "memory"), DONE)
+
+
+def test_an_unknown_position_is_told(gateway, hub):
+    expect(run(gateway, "pub", "t", "1"), DONE)
+    done = expect(run(gateway, "sub", "--since", f"{hub.epoch}-1000", "--json", "--timeout", "1"), GAP)
+    gap = json.loads(done.stdout.splitlines()[0])
+    assert (gap["op"], gap["from"], gap["reason"]) == ("gap", f"{hub.epoch}-1000", "unknown")
+    done = expect(notifyhub(hub, "sub", "--since", f"{hub.epoch}-1000", "--json", "--timeout", "1"), GAP)
+    assert json.loads(done.stdout.splitlines()[0])["reason"] == "unknown"
