@@ -385,6 +385,8 @@ def test_a_delivery_after_the_acknowledgement_is_found():
     again = Delivery((EPOCHS[0], 7), 2, group.deliveries[6].crc, 1 << 32 | 7, type_of(1, 7), 200.0)
     group.deliveries.append(again)
     assert world.words() == {"group_after_ack"}
+    again.attempt, group.deliveries[6].attempt = 1, 2  # handed out before, and on its way for a long time
+    assert world.words() == set()
 
 
 def test_one_attempt_for_two_members_is_found():

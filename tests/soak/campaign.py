@@ -31,6 +31,7 @@ class Campaign:
                  f"{options.faults_per_minute:g} faults/min; steady for the first {self.steady_s:.0f} s")
         arena = Arena(os.path.join(self.folder, "arena"), f"s{options.seed}", options.rate, options.hub_flag, options.gateway_flag)
         try:
+            arena.begin()
             names = set(options.faults.split(",")) if options.faults else set(TABLE)
             allowed = names & arena.abilities()
             missing = sorted(names - allowed)
@@ -45,6 +46,8 @@ class Campaign:
         except (AssertionError, RuntimeError, OSError, EOFError) as error:
             self.problems.append(f"{type(error).__name__}: {error}")
             self.say(f"stopped: {error}")
+        except KeyboardInterrupt:
+            self.problems.append("interrupted")
         finally:
             self.problems += arena.end()
         return self.is_good()

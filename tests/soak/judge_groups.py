@@ -57,9 +57,9 @@ class _Group:
 
     def check_after_ack(self):
         for key, deliveries in self.by_key.items():
-            acked = [d.settled for d in deliveries
-                     if d.end == "acked" and d.settled is not None and not self.judge.may_be_lost(d.rank, d.settled)]
-            if acked and any(d.handed > min(acked) for d in deliveries):
+            done = [a for a in deliveries if a.end == "acked" and not self.judge.may_be_lost(a.rank, a.settled)]
+            # An earlier attempt may have been under way all the time, on a slow link.
+            if any(d.handed > a.settled and d.attempt > a.attempt for a in done for d in deliveries):
                 self.fault("group_after_ack", f"{self.judge.name(key)} was handed out after it had been acknowledged")
                 return
 

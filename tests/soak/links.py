@@ -223,6 +223,7 @@ class _Forwarder:
 
 def _run(control, listeners):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _Forwarder(control, listeners).run()
 
 

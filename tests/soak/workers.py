@@ -11,6 +11,7 @@ import traceback
 
 def _run(make, arguments, control):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the arena ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         worker = make(control, *arguments)
         while True:
