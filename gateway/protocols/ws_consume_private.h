@@ -1,5 +1,5 @@
-/* ws_consume_private: what ws_consume.c (consumers and what they fetch) and ws_consume_change.c
- * (their answers) share. */
+/* ws_consume_private: what ws_consume.c (consumers and what they fetch), ws_consume_change.c (their
+ * answers) and ws_group_job.c (questions to the hub) share. */
 #ifndef GATEWAY_PROTOCOLS_WS_CONSUME_PRIVATE_H
 #define GATEWAY_PROTOCOLS_WS_CONSUME_PRIVATE_H
 
