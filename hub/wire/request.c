@@ -11,6 +11,7 @@
 #include "base/settings.h"
 #include "wire/pattern.h"
 #include "wire/request_private.h"
+#include "wire/request_publish.h"
 
 static const char *const message_names[] = {"REQ", "REQ_NO_REPLY", "RESPONSE", "NOTIF", "HB"};
 
@@ -352,31 +353,53 @@ static nhub_err read_action(struct complaint *c)
     return NHUB_OK;
 }
 
+/* True when the text was a publish request in its usual form; *out_err: NHUB_OK, NHUB_ENOMEM. */
+static bool parse_publish(struct complaint *c, const char *text, size_t len, nhub_err *out_err)
+{
+    struct request *r = c->request;
+    struct request_publish publish;
+
+    if (!request_publish_scan(text, len, &publish)) {
+        return false;
+    }
+    r->action = ACTION_PUBLISH;
+    r->action_name = "publish";
+    r->durability = publish.durability;
+    r->atomic = publish.atomic;
+    r->batched_acks = publish.batched_acks;
+    r->json = publish.has_id ? json_integer((json_int_t)publish.id) : NULL;
+    r->request_id = r->json;
+    *out_err = publish.has_id && !r->json ? request_no_memory(c) : NHUB_OK;
+    return true;
+}
+
 nhub_err request_parse(const char *text, size_t len, struct request *out, struct buf *error_text)
 {
     struct complaint c = {out, error_text};
     json_error_t error;
+    nhub_err err = NHUB_OK;
 
     *out = (struct request){.action = ACTION_UNKNOWN,
                             .action_name = "",
                             .durability = DURABILITY_DEFAULT,
                             .atomic = true};
+    if (parse_publish(&c, text, len, &err)) {
+        return err;
+    }
     if (len > REQUEST_TEXT_MAX) {
         return request_refuse(&c, "too_big", "Request is larger than 1 MiB");
     }
     out->json = json_loadb(text, len, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     if (!out->json) {
         const bool no_memory = json_error_code(&error) == json_error_out_of_memory;
-        const nhub_err err =
-            request_refuse(&c, NULL, no_memory ? "out of memory" : "Invalid JSON format");
 
+        err = request_refuse(&c, NULL, no_memory ? "out of memory" : "Invalid JSON format");
         return no_memory ? NHUB_ENOMEM : err;
     }
     if (!json_is_object(out->json)) {
         return request_refuse(&c, "not_an_object", "Request must be a JSON object");
     }
-    const nhub_err err = read_request_id(&c);
-
+    err = read_request_id(&c);
     return err == NHUB_OK ? read_action(&c) : err;
 }
 

@@ -58,7 +58,7 @@ struct request_pattern {
 };
 
 struct request {
-    json_t *json; /* owned */
+    json_t *json; /* owned; of a publish in its usual form only the request_id */
     enum request_action action;
     const char *action_name; /* inside json; the JSON text of one that is no string */
     json_t *request_id;      /* borrowed, NULL = none; any JSON value is copied back */
