@@ -345,13 +345,6 @@ void group_unpick(struct group *g, uint64_t seq)
     }
 }
 
-bool group_is_ready(const struct group *g, uint64_t seq)
-{
-    const struct open_event *e = open_set_find(g->open, seq);
-
-    return e && (e->state == OPEN_READY || e->state == OPEN_PICKED);
-}
-
 uint32_t group_hand_out(struct group *g, uint64_t seq, struct group_member *member,
                         const struct group_now *now)
 {

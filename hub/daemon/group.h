@@ -92,8 +92,6 @@ bool group_has_gap(const struct group *g);
 uint64_t group_pick(struct group *g);
 /* Its line was not read after all. */
 void group_unpick(struct group *g, uint64_t seq);
-/* True when it can be handed out (taken or picked, and not settled meanwhile). */
-bool group_is_ready(const struct group *g, uint64_t seq);
 /* member has it now. Returns the attempt's number; 0 when it cannot be handed out. */
 uint32_t group_hand_out(struct group *g, uint64_t seq, struct group_member *member,
                         const struct group_now *now);

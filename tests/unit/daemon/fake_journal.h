@@ -33,6 +33,8 @@ struct fake_journal {
     bool is_slow;     /* scans wait for fake_answer_scans() */
     bool keeps_later; /* batches wait for fake_keep() */
     uint64_t visible; /* scans end here; 0 = everything is visible */
+    uint64_t
+        oldest; /* as if numbers from here on were kept, though the ring knows nothing of them */
     nhub_err scan_error;
     struct journal_scan *scans[FAKE_SCANS_MAX];
     size_t scan_count;
@@ -138,7 +140,21 @@ static void fake_run_scan(struct fake_journal *f, struct journal_scan *scan)
     if (f->visible != 0 && scan->to > f->visible) {
         scan->to = f->visible > scan->after ? f->visible : scan->after;
     }
-    journal_scan(f->ring, scan);
+    if (f->oldest == 0) {
+        journal_scan(f->ring, scan);
+        return;
+    }
+    /* As a disk passes over numbers that have no record. */
+    scan->scanned_to = scan->after;
+    if (scan->scanned_to + 1 < ring_oldest(f->ring)) {
+        scan->scanned_to = ring_oldest(f->ring) - 1;
+    }
+    if (scan->scanned_to < scan->to) {
+        (void)ring_walk(f->ring, scan);
+    } else {
+        scan->scanned_to = scan->to;
+    }
+    scan->done(scan, NHUB_OK);
 }
 
 static void fake_scan(struct journal *j, struct journal_scan *scan)
@@ -232,6 +248,7 @@ static void fake_state(const struct journal *j, struct journal_state *out)
     const struct fake_journal *f = (const struct fake_journal *)(const void *)j;
 
     journal_state(f->ring, out);
+    out->oldest = f->oldest != 0 ? f->oldest : out->oldest;
     out->voids = f->voids;
     out->void_count = f->void_count;
 }
