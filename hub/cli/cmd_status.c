@@ -1,6 +1,7 @@
 /*
  * status: what the hub, or a gateway, tells about itself.
  */
+#include "base/buf.h"
 #include "cli/args.h"
 #include "cli/gateway.h"
 
@@ -54,23 +55,33 @@ static void print_text(const nhub_info *info, const nhub_hub_position *position)
         (void)printf("  epoch:              %s\n"
                      "  newest number:      %llu\n"
                      "  oldest kept number: %llu\n"
-                     "  durability:         %s\n",
+                     "  durability:         %s\n"
+                     "  journal:            %s%s%s\n",
                      position->newest.epoch, (unsigned long long)position->newest.seq,
-                     (unsigned long long)position->oldest_seq, position->durability);
+                     (unsigned long long)position->oldest_seq, position->durability,
+                     *position->journal ? position->journal : "unknown",
+                     *position->journal_why ? ": " : "", position->journal_why);
     }
 }
 
 static void print_json(const nhub_info *info, const nhub_hub_position *position)
 {
+    struct buf why;
+
+    buf_init(&why);
+    buf_add_json_cstr(&why, position->journal_why);
     (void)printf("{\"status\":\"ok\",\"collector_port\":%u,\"publisher_port\":%u,"
                  "\"requests_port\":%u,\"events_received\":%llu,\"events_published\":%llu,"
                  "\"last_message_time\":%.6f,\"start_time\":%.6f,\"epoch\":\"%s\",\"seq\":%llu,"
-                 "\"oldest\":%llu,\"durability\":\"%s\"}\n",
+                 "\"oldest\":%llu,\"durability\":\"%s\",\"durability_max\":\"%s\","
+                 "\"journal\":\"%s\",\"journal_why\":%s}\n",
                  (unsigned)info->collector_port, (unsigned)info->publisher_port,
                  (unsigned)info->requests_port, (unsigned long long)info->events_received,
                  (unsigned long long)info->events_published, info->last_message_time,
                  info->start_time, position->newest.epoch, (unsigned long long)position->newest.seq,
-                 (unsigned long long)position->oldest_seq, position->durability);
+                 (unsigned long long)position->oldest_seq, position->durability,
+                 position->durability_max, position->journal, buf_cstr(&why));
+    buf_fini(&why);
 }
 
 static int ask_hub(const struct cli *cli, int timeout_ms)

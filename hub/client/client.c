@@ -270,12 +270,14 @@ nhub_err nhub_client_info(nhub_client *client, int timeout_ms, nhub_info *out)
 static void read_position(const json_t *json, nhub_hub_position *out)
 {
     const struct position resolved = answer_position(json, "resolved");
+    const struct json_t *journal = answer_object(json, "journal");
 
     *out = (nhub_hub_position){
         .newest = {.seq = answer_u64(json, "seq")},
         .oldest_seq = answer_u64(json, "oldest"),
         .max_event_bytes = answer_u64(json, "max_event_bytes"),
         .has_dedup = answer_bool(json, "dedup"),
+        .dedup_window_s = answer_u64(json, "dedup_window_s"),
         .protocol = (unsigned)answer_u64(json, "protocol"),
         .resolved = position_to_public(&resolved),
     };
@@ -283,6 +285,11 @@ static void read_position(const json_t *json, nhub_hub_position *out)
                    answer_text(json, "epoch", ""));
     (void)snprintf(out->durability, sizeof out->durability, "%s",
                    answer_text(json, "durability", ""));
+    (void)snprintf(out->durability_max, sizeof out->durability_max, "%s",
+                   answer_text(json, "durability_max", out->durability));
+    (void)snprintf(out->journal, sizeof out->journal, "%s", answer_text(journal, "state", ""));
+    (void)snprintf(out->journal_why, sizeof out->journal_why, "%s",
+                   answer_text(journal, "why", ""));
     (void)snprintf(out->stats_event, sizeof out->stats_event, "%s",
                    answer_text(json, "stats_event", ""));
 }

@@ -57,14 +57,19 @@ NHUB_API NHUB_MUST_USE nhub_err nhub_client_info(nhub_client *client, int timeou
                                                  nhub_info *out);
 
 typedef struct nhub_hub_position {
-    nhub_position newest;  /* the last number given out */
-    uint64_t oldest_seq;   /* the oldest event that can still be had */
-    char durability[16];   /* "memory", "journaled", "synced" */
-    char stats_event[256]; /* the type of the statistics event, "" when it is off */
+    nhub_position newest; /* the last number given out */
+    uint64_t oldest_seq;  /* the oldest event that can still be had */
+    char durability[16];  /* what a publish gets now without asking: "memory", "journaled", "synced"
+                           */
+    char durability_max[16]; /* the most that can be asked for when the disk is well */
+    char journal[16];        /* "ready", "degraded", "off"; "" when the hub does not say */
+    char journal_why[128];   /* of degraded: a sentence */
+    char stats_event[256];   /* the type of the statistics event, "" when it is off */
     uint64_t max_event_bytes;
-    bool has_dedup;         /* ids are recognised */
-    unsigned protocol;      /* version of the wire protocol */
-    nhub_position resolved; /* of `since`: the point before the first event at or after it */
+    bool has_dedup;          /* ids are recognised … */
+    uint64_t dedup_window_s; /* … for so long */
+    unsigned protocol;       /* version of the wire protocol */
+    nhub_position resolved;  /* of `since`: the point before the first event at or after it */
 } nhub_hub_position;
 /* since: NULL, or what subscriber.h takes, to be resolved to a position. */
 NHUB_API NHUB_MUST_USE nhub_err nhub_client_position(nhub_client *client, const char *since,

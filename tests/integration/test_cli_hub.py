@@ -70,6 +70,9 @@ def test_status_tells_ports_counters_and_position(hub, nowhere):
     assert values["epoch"] == hub.epoch and values["newest number"] == "1"
     status = json.loads(expect(notifyhub(hub, "status", "--json"), DONE).stdout)
     assert (status["epoch"], status["seq"], status["oldest"], status["events_published"]) == (hub.epoch, 1, 1, 1)
+    assert (status["durability"], status["durability_max"], status["journal"], status["journal_why"]) == (
+        "synced", "synced", "ready", "")
+    assert values["journal"] == "ready" and values["durability"] == "synced"
     expect(notifyhub(nowhere, "status", "-t", "0.2"), UNREACHABLE, "", "no hub answers at")
 
 
