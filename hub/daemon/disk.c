@@ -219,8 +219,10 @@ static void go_on_from(struct disk *d, const struct disk_start *start)
 
 static nhub_err open_store(struct disk *d, struct buf *error)
 {
+    /* The largest event fits beside what trimming has not reached yet, however small the limit. */
+    const uint64_t max_bytes = d->o.max_bytes + d->o.hold_max_bytes + 4 * d->o.max_record_bytes;
     const struct store_options options = {.mode = STORE_WRITE,
-                                          .max_bytes = d->o.max_bytes + d->o.hold_max_bytes,
+                                          .max_bytes = max_bytes,
                                           .sync_on_commit = d->o.mode == JOURNAL_SYNC_COMMIT,
                                           .reserve_bytes = RESERVE_BYTES};
 

@@ -104,6 +104,19 @@ def test_a_reader_that_follows_next_is_told_every_hole_while_trimming_goes_on(st
         assert gaps > 0 or position(dealer)["oldest"] < 5000  # a machine that was too slow to outrun the reader
 
 
+def test_an_event_larger_than_the_whole_journal_is_stored_and_goes_next(start_hub):
+    """It is kept until something else comes; nothing is degraded by it."""
+    hub = start_hub("--hub-journal-max-bytes", "1MiB", "--hub-journal-hold-max-bytes", "0", "--hub-max-event-bytes", "64MiB")
+    with Dealer(hub, limit=60) as dealer:
+        for n in range(3):
+            answer = dealer.publish(event("t", "x" * (60 * MIB)), durability="synced")
+            assert answer["success"] and answer["first_seq"] == n + 1, answer
+        fill(dealer, 10, first=100, durability="synced")
+        wait_until(lambda: figures(dealer)["bytes"] <= MIB, 30, "trimming")
+        assert position(dealer)["journal"]["state"] == "ready" and position(dealer)["voids"] == []
+        assert numbers(history(dealer)[0]) == list(range(4, 14))
+
+
 def test_a_smaller_limit_at_a_restart_is_reached_soon(start_hub):
     """max_bytes may be lowered: what is too much goes, in pieces, while the hub works."""
     hub = start_hub()
