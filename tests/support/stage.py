@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -96,6 +97,10 @@ class Stage:
 
     def do_start(self, what):
         getattr(self, what).start()
+
+    def do_forget(self):
+        """Takes the journal away from a hub that does not run: the next one has another epoch."""
+        shutil.rmtree(self.hub.journal_folder)
 
     def do_wait_connected(self):
         self.gateway.wait_connected(30)

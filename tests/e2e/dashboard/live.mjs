@@ -209,22 +209,28 @@ export async function a_killed_gateway_costs_no_event({ browser, page, open }) {
   await notice(page, "Connected again");
 }
 
-export async function a_hub_without_its_journal_is_told_as_a_gap({ browser, page, open }) {
+async function hubIsKilled({ browser, page, open }, text, meanwhile) {
   await open("#/live");
   await push([0]);
   await kept(page, 1);
   browser.expected.push(AWAY);
-  const before = await act("epoch");
   await act("kill", { what: "hub" });
   await page.waitForSelector(".banner:has-text('hub')");
+  await meanwhile();
   await act("start", { what: "hub" });
   await act("wait_connected");
   await act("post", { path: "/events", body: { event_type: "n", data: "after" } });
   await page.waitForFunction(() => [...document.querySelectorAll(".preview")].some((cell) => cell.textContent.includes("after")));
   await page.waitForSelector(".banner", { state: "detached" });
-  if ((await act("epoch")) !== before) {
-    await notice(page, "the hub started anew");
-  }
+  await notice(page, text);
+}
+
+export async function what_a_killed_hub_may_have_lost_is_told(tools) {
+  await hubIsKilled(tools, "the hub ended uncleanly", async () => {});
+}
+
+export async function a_hub_without_its_journal_is_told_as_a_gap(tools) {
+  await hubIsKilled(tools, "the hub started anew", () => act("forget"));
 }
 
 export async function a_refused_stream_says_why({ page, open }) {
