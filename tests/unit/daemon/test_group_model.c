@@ -428,7 +428,7 @@ static void finish(struct history *h)
     while (h->m.cursor < NUMBERS) {
         look_at_next(h);
     }
-    for (int i = 0; i < 100 * NUMBERS; i++) {
+    for (int i = 0; i < 100 * NUMBERS && group_floor(h->g) < NUMBERS; i++) {
         uint64_t seq;
 
         pass_time(h);
