@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/hub_link.h"
+#include "gateway/protocols/http_clients_page.h"
 #include "gateway/protocols/http_server.h"
 #include "gateway/stream_loop.h"
 
@@ -105,6 +106,14 @@ void stream_loop_history(struct stream_loop *loop, struct history_job *job)
 {
     (void)loop;
     buf_printf(&job->page, "{\"events\":[],\"patterns\":%zu}", job->query.pattern_count);
+    job->err = NHUB_OK;
+    job->done(job);
+}
+
+void stream_loop_clients(struct stream_loop *loop, struct clients_job *job)
+{
+    (void)loop;
+    buf_add_str(&job->page, "{}");
     job->err = NHUB_OK;
     job->done(job);
 }
