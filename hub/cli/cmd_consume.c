@@ -46,7 +46,7 @@ bool consume_is_over(const struct consume_job *job)
 void consume_gap(struct consume_job *job, const char *from, const char *to, const char *reason)
 {
     job->gaps++;
-    job->is_closed |= !out_gap(job->cli, from, to, reason);
+    job->is_closed |= !out_gap(job->cli, from, to, reason, 0);
 }
 
 /* Printed and not yet acknowledged. */

@@ -57,7 +57,7 @@ static void tell_gap(struct job *job, nhub_history *history)
             (void)nhub_position_format(&to, to_text);
         }
         job->has_gap = true;
-        (void)out_gap(job->cli, from_text, to_text, reason);
+        (void)out_gap(job->cli, from_text, to_text, reason, 0);
     }
 }
 
@@ -186,7 +186,7 @@ static void tell_page_gap(struct job *job, const struct json_span *gap)
         text_of(&members[i], texts[i], sizeof texts[i]);
     }
     job->has_gap = true;
-    (void)out_gap(job->cli, texts[0], texts[1], texts[2][0] ? texts[2] : "unknown");
+    (void)out_gap(job->cli, texts[0], texts[1], texts[2][0] ? texts[2] : "unknown", 0);
 }
 
 /* Prints a page; false when nobody reads on. */

@@ -46,13 +46,14 @@ void sub_event(struct sub_state *s, const nhub_event *event)
     s->is_closed = !out_event(s->cli, s->format, event);
 }
 
-void sub_gap(struct sub_state *s, const char *from, const char *to, const char *reason)
+void sub_gap(struct sub_state *s, const char *from, const char *to, const char *reason,
+             uint64_t delivered)
 {
     if (s->is_closed || (s->wanted > 0 && s->seen >= s->wanted)) {
         return;
     }
     s->gaps++;
-    s->is_closed = !out_gap(s->cli, from, to, reason);
+    s->is_closed = !out_gap(s->cli, from, to, reason, delivered);
 }
 
 static void on_event(void *context, const nhub_event *event)
@@ -71,7 +72,7 @@ static void on_gap(void *context, const nhub_gap *gap)
     if (gap->to.epoch[0] != '\0') {
         (void)nhub_position_format(&gap->to, to);
     }
-    sub_gap(context, from, to, gap->reason);
+    sub_gap(context, from, to, gap->reason, gap->delivered);
 }
 
 /* The statistics event and hub.* come only to those who name them, so "*" is everything else. */

@@ -64,12 +64,19 @@ bool out_event(const struct cli *cli, enum out_format format, const nhub_event *
     return cli_flush();
 }
 
-bool out_gap(const struct cli *cli, const char *from, const char *to, const char *reason)
+bool out_gap(const struct cli *cli, const char *from, const char *to, const char *reason,
+             uint64_t delivered)
 {
     struct buf line;
 
-    cli_note(cli, "gap: events behind %s up to %s are missing: %s", *from ? from : "the start",
-             *to ? to : "now", reason);
+    if (delivered > 0) {
+        cli_note(cli, "gap: events behind %s up to %s may be missing, besides the %llu printed: %s",
+                 *from ? from : "the start", *to ? to : "now", (unsigned long long)delivered,
+                 reason);
+    } else {
+        cli_note(cli, "gap: events behind %s up to %s are missing: %s", *from ? from : "the start",
+                 *to ? to : "now", reason);
+    }
     if (!cli->is_json) {
         return true;
     }
@@ -80,6 +87,10 @@ bool out_gap(const struct cli *cli, const char *from, const char *to, const char
     buf_add_json_cstr(&line, to);
     buf_add_str(&line, ",\"reason\":");
     buf_add_json_cstr(&line, reason);
+    if (delivered > 0) {
+        buf_add_str(&line, ",\"delivered\":");
+        buf_add_u64(&line, delivered);
+    }
     buf_add_str(&line, "}");
     (void)puts(buf_cstr(&line));
     buf_fini(&line);

@@ -28,7 +28,8 @@ struct sub_state {
 bool sub_is_over(const struct sub_state *s);
 /* Prints an event or a gap, and counts it. */
 void sub_event(struct sub_state *s, const nhub_event *event);
-void sub_gap(struct sub_state *s, const char *from, const char *to, const char *reason);
+void sub_gap(struct sub_state *s, const char *from, const char *to, const char *reason,
+             uint64_t delivered);
 
 /* Reads a gateway's stream until it is over; returns an exit status other than CLI_OK when the
  * gateway refuses. */
