@@ -1,0 +1,1 @@
+"""suite: what tests/bench/run is made of: systems, measures, rows, report."""
