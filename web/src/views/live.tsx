@@ -125,7 +125,7 @@ function ModeBar(): JSX.Element | null {
     return (
       <p class="mode" role="status" data-mode="paused">
         <Icon name="pause" />
-        <span>{pausedByItself.value ? "Paused, so that what you read stays." : "Paused."} <span id="waiting">{count(waiting.value)}</span> new since.</span>
+        <span>{pausedByItself.value ? "Paused, so that what you read stays." : "Paused."} <span id="waiting" aria-live="off">{count(waiting.value)}</span> new since.</span>
         <button type="button" onClick={resume}>Go on</button>
       </p>
     );

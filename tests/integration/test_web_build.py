@@ -1,0 +1,49 @@
+"""web: web/build with an npm that cannot install, and what a tree that builds no dashboard serves."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from support.daemons import ROOT
+
+
+@pytest.fixture
+def build(tmp_path):
+    """build(strict) -> CompletedProcess of web/build, in a copy without packages, with an npm that fails."""
+    shutil.copytree(os.path.join(ROOT, "web"), tmp_path / "tree" / "web", ignore=shutil.ignore_patterns("node_modules"))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, text in (("npm", "echo 'npm error no network' >&2; exit 1"), ("node", "echo v20.0.0")):
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+
+    def run(strict):
+        return subprocess.run([str(tmp_path / "tree" / "web" / "build"), str(tmp_path / "out"), strict], capture_output=True,
+                              text=True, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}, check=False)
+    return run
+
+
+def test_without_packages_the_plain_page_takes_the_place(build, tmp_path):
+    (tmp_path / "out" / "web").mkdir(parents=True)
+    (tmp_path / "out" / "web" / "of-an-earlier-build.js").write_text("old")
+    done = build("off")
+    assert done.returncode == 0, done.stderr
+    assert "npm error no network" in done.stderr and "plain page" in done.stderr
+    assert sorted(os.listdir(tmp_path / "out" / "web")) == ["icon.svg", "index.html", "plain.css"]
+    assert build("off").returncode == 0, "and a second time"
+
+
+def test_where_the_dashboard_is_wanted_it_is_an_error(build, tmp_path):
+    done = build("on")
+    assert done.returncode == 1 and "npm could not install the packages" in done.stderr
+    assert not os.path.exists(tmp_path / "out" / "web")
+
+
+def test_a_tree_can_be_told_to_build_none(tmp_path):
+    configured = subprocess.run(["cmake", "-S", ROOT, "-B", str(tmp_path), "-G", "Ninja", "-DNHUB_WEB=off", "-DNHUB_TESTS=OFF"],
+                                capture_output=True, text=True, check=False)
+    assert configured.returncode == 0, configured.stderr
+    subprocess.run(["cmake", "--build", str(tmp_path), "--target", "web"], capture_output=True, check=True)
+    with open(tmp_path / "share" / "notifyhub" / "web" / "index.html", encoding="utf-8") as page:
+        assert "Its dashboard is not built" in page.read()
