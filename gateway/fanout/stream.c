@@ -19,6 +19,7 @@
 #define FIRST_CAP      4
 #define KEEP_CAP       64 /* an empty window keeps up to so many slots */
 #define RUNS_PER_FLUSH 4
+#define FLUSH_BYTES    ((size_t)8 * 1024 * 1024) /* then other streams have their turn first */
 
 void hold(struct fanout *f, struct feed_event *record)
 {
@@ -340,8 +341,11 @@ static void flush_ready(struct stream *st)
     struct list *pos = NULL;
     struct list *tmp = NULL;
     struct run run;
+    size_t written = 0;
 
-    for (int i = 0; i < RUNS_PER_FLUSH && st->front < st->end && !list_empty(&st->ready); i++) {
+    for (int i = 0; i < RUNS_PER_FLUSH && written < FLUSH_BYTES && st->front < st->end &&
+                    !list_empty(&st->ready);
+         i++) {
         if (!run_gather(st, st->front, &run)) {
             fail_all(&st->ready);
             return;
@@ -349,6 +353,7 @@ static void flush_ready(struct stream *st)
         st->front = run.to; /* where a session that gets blocked goes on */
         list_foreach (pos, tmp, &st->ready) {
             (void)session_write_run(list_entry(pos, struct session, link), &run);
+            written += run.len;
         }
     }
 }

@@ -1,7 +1,8 @@
 """A thousand clients that never read, a publisher at full rate: the memory budget is kept, and the others notice little.
 
-NHUB_TEST_LONG=1 runs each case for five minutes and asserts that the healthy clients' 99th percentile grew by no more
-than 20 %, or by no more than 2 ms.
+NHUB_TEST_LONG=1 runs each case for five minutes (another number: so many seconds) and asserts that the healthy clients'
+99th percentile grew by no more than 20 %, or by no more than 2 ms, against the same load without the slow readers. That
+needs a machine of its own.
 
 ctest: timeout=900
 """
@@ -20,8 +21,8 @@ from support.ws import WsClient
 from support.zmq_clients import Push
 
 COUNT = 1000
-LONG = bool(os.environ.get("NHUB_TEST_LONG"))
-SECONDS = 300 if LONG else 4
+LONG = int(os.environ.get("NHUB_TEST_LONG", "0"))
+SECONDS = {0: 4, 1: 300}.get(LONG, LONG)
 PLAIN = FACTOR == 1  # sanitizers keep freed memory, so the size of a process says nothing there
 WS = ("GET /ws?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
@@ -183,7 +184,10 @@ def test_a_thousand_clients_that_never_read(start_hub, start_gateway, door, poli
     assert ceiling["ceiling_bytes"] == sum(ceiling["ceiling"].values())
     assert f"event=memory_ceiling bytes={ceiling['ceiling_bytes']} " in gateway.stderr
     healthy = Healthy(gateway)
-    before_ms = healthy.p99_ms(10 if LONG else 1)
+    idle_ms = healthy.p99_ms(10 if LONG else 0.5)
+    flood = FullRate(hub, size)
+    before_ms = healthy.p99_ms(SECONDS / 4)
+    flood.stop()
     crowd = NeverReading(gateway, door, f"event_type=a&policy={policy}")
     wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["subscribers"][door] >= COUNT, 60, "the crowd")
     flood, sampler = FullRate(hub, size), Sampler(gateway)
@@ -195,7 +199,8 @@ def test_a_thousand_clients_that_never_read(start_hub, start_gateway, door, poli
         stats = get(gateway.port, "/stats", limit=60).json["gateway"]
         crowd.close()
         healthy.close()
-    print(f"{door} {policy} {size} B: {flood.sent} events, p99 {before_ms:.2f} ms before, {during_ms:.2f} ms during; "
+    print(f"{door} {policy} {size} B: {flood.sent} events, p99 {idle_ms:.2f} ms idle, {before_ms:.2f} ms under load, "
+          f"{during_ms:.2f} ms with the slow readers; "
           f"resident {sampler.rss >> 20} MiB, streams {sampler.streams >> 20} MiB of 128 MiB, "
           f"{len(healthy.ws.ops('gap'))} gaps for the healthy, ceiling {ceiling['resident_ceiling_bytes'] >> 20} MiB resident, {ceiling['ceiling_bytes'] >> 20} MiB in all; "
           f"dropped {stats['dropped']}, {crowd.comebacks} came back")
