@@ -23,6 +23,7 @@
 #include "base/mailbox.h"
 #include "base/settings.h"
 #include "gateway/counters.h"
+#include "gateway/fanout/list.h"
 #include "gateway/fanout/session.h"
 #include "gateway/protocols/query.h"
 
@@ -48,6 +49,7 @@ struct ws_env {
     struct mailbox *answered; /* where finished questions are posted, by the link's thread */
     void (*query)(struct hub_link *link, struct query_job *job);
     size_t group_jobs;           /* under way */
+    struct list orphans;         /* fetches that wait for a consumer who is gone */
     atomic_size_t fetched_bytes; /* of deliveries that wait in all connections */
     uint32_t spread;
 };

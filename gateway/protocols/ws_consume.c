@@ -26,7 +26,9 @@ struct ws_fetch {
     struct group_answer answer;
     size_t pos; /* in answer.deliveries, of the next one */
     size_t at;  /* in job.events */
+    size_t max; /* events that it asked for */
     int64_t due_ms;
+    struct list orphan; /* among those without a consumer */
 };
 
 /* ---- texts ---- */
@@ -83,6 +85,7 @@ static void drop_fetch(struct ws_fetch *f)
         buf_add_json_cstr(&names, d.name);
     }
     group_give_back(f->j.env->link, f->j.env->query, f->j.group, &names, true);
+    list_remove(&f->orphan);
     ws_group_job_fini(&f->j);
     free(f);
 }
@@ -101,6 +104,7 @@ static void drop_consumer(struct ws_consumer *w)
     if (w->fetch) {
         w->fetch->consumer = NULL;
         w->fetch->j.conn = NULL;
+        list_append(&env->orphans, &w->fetch->orphan);
     }
     list_remove(&w->link);
     w->owner->count--;
@@ -114,6 +118,9 @@ void ws_consumers_init(struct ws_consumers *c, struct ws_conn *conn, struct ws_e
     *c = (struct ws_consumers){.conn = conn, .env = env, .session = session};
     list_init(&c->list);
     list_init(&c->changes);
+    if (!env->orphans.next) {
+        list_init(&env->orphans); /* the first connection */
+    }
 }
 
 void ws_consumers_end(struct ws_consumers *c)
@@ -351,6 +358,26 @@ static int64_t wait_of(const struct ws_consumer *w)
     return w->is_told ? WAIT_MS + spread(w->owner->env, WAIT_SPREAD_MS) : 0;
 }
 
+/* Clients that come back after a cut would otherwise stand in the hub's line behind the fetches of
+ * their former selves, each of which gives back what it gets. */
+static struct ws_fetch *adopt(struct ws_consumer *w)
+{
+    struct list *pos = NULL;
+    struct list *tmp = NULL;
+
+    list_foreach (pos, tmp, &w->owner->env->orphans) {
+        struct ws_fetch *f = list_entry(pos, struct ws_fetch, orphan);
+
+        if (strcmp(f->j.group, w->group) == 0 && f->max <= w->credit - w->held.count) {
+            list_remove(&f->orphan);
+            f->consumer = w;
+            f->j.conn = w->owner->conn;
+            return f;
+        }
+    }
+    return NULL;
+}
+
 void ws_consumer_want(struct ws_consumer *w)
 {
     struct ws_consumers *c = w->owner;
@@ -362,11 +389,17 @@ void ws_consumer_want(struct ws_consumer *w)
         c->is_ending) {
         return;
     }
+    w->fetch = w->is_told ? adopt(w) : NULL;
+    if (w->fetch) {
+        return;
+    }
     f = calloc(1, sizeof *f);
     if (!f) {
         try_later(w, RETRY_MS);
         return;
     }
+    list_init(&f->orphan);
+    f->max = w->credit - w->held.count;
     f->j.env = c->env;
     f->j.finish = finish_fetch;
     f->j.job.is_fetch = true;
@@ -375,9 +408,8 @@ void ws_consumer_want(struct ws_consumer *w)
     group_text_open(&f->j.text, "fetch", w->group);
     buf_add_str(&f->j.text, ",\"member\":");
     buf_add_json_cstr(&f->j.text, w->member);
-    buf_printf(&f->j.text, ",\"max\":%u,\"max_bytes\":%u,\"wait_ms\":%u",
-               (unsigned)(w->credit - w->held.count), (unsigned)fetch_bytes(c->env),
-               (unsigned)wait_ms);
+    buf_printf(&f->j.text, ",\"max\":%u,\"max_bytes\":%u,\"wait_ms\":%u", (unsigned)f->max,
+               (unsigned)fetch_bytes(c->env), (unsigned)wait_ms);
     if (f->j.text.failed) {
         ws_group_job_fini(&f->j);
         free(f);

@@ -291,6 +291,33 @@ static void an_answer_for_a_session_that_is_gone_goes_back_unseen(void **state)
     stop(&x);
 }
 
+static void who_comes_back_takes_over_the_fetch_that_waits(void **state)
+{
+    static const struct stream_query nothing = {0};
+    struct fixture x;
+
+    (void)state;
+    start(&x);
+    say(&x, "{\"op\":\"consume\",\"group\":\"g\",\"credit\":9}");
+    answer(&x, 1, 0, 10);
+    assert_int_equal(x.job_count, 1); /* it waits at the hub */
+    ws_conn_destroy(&x.conn);
+    assert_int_equal(ws_conn_create(&x.conn, &x.env, &nothing, &transport, &x), NHUB_OK);
+    ws_conn_open(x.conn, &nothing);
+    say(&x, "{\"op\":\"consume\",\"group\":\"h\",\"credit\":9}");
+    say(&x, "{\"op\":\"consume\",\"group\":\"g\",\"credit\":9}");
+    assert_int_equal(x.job_count, 3);
+    x.jobs[3] = x.jobs[0]; /* the one that waits is answered last */
+    memmove(&x.jobs[0], &x.jobs[1], 3 * sizeof x.jobs[0]);
+    answer(&x, 1, 0, 10); /* there is a group h; its own fetch waits now */
+    answer(&x, 1, 0, 10); /* there is a group g */
+    assert_int_equal(x.job_count, 2);
+    answer(&x, 5, 1, 10);
+    assert_int_equal(count_of(&x.sent, "\"op\":\"delivery\",\"group\":\"g\""), 1);
+    assert_int_equal(count_of(&x.asked, "\"nack\""), 0);
+    stop(&x);
+}
+
 static void a_blocked_client_gets_one_batch_each_time_it_reads(void **state)
 {
     struct fixture x;
@@ -421,6 +448,7 @@ int main(void)
         cmocka_unit_test(credit_comes_back_with_each_answer),
         cmocka_unit_test(what_is_left_at_the_end_is_given_back),
         cmocka_unit_test(an_answer_for_a_session_that_is_gone_goes_back_unseen),
+        cmocka_unit_test(who_comes_back_takes_over_the_fetch_that_waits),
         cmocka_unit_test(a_blocked_client_gets_one_batch_each_time_it_reads),
         cmocka_unit_test(long_events_go_out_whole),
         cmocka_unit_test(all_consumers_together_keep_within_their_memory),
