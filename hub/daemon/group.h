@@ -80,7 +80,7 @@ void group_retain(struct group *g, uint64_t oldest);
 void group_lose(struct group *g, uint64_t seq, enum group_gap_reason reason);
 /* Another epoch: goes on behind this position; what was open is lost. */
 void group_change_epoch(struct group *g, const struct position *start);
-/* A gap that lies before the group's beginning. */
+/* A gap that lies before the group's beginning, or that was told to nobody after all. */
 void group_note_gap(struct group *g, const struct group_gap *gap);
 /* The oldest gap that nobody was told of yet, which is told now; false when there is none. */
 bool group_tell_gap(struct group *g, struct group_gap *out);

@@ -66,6 +66,10 @@ static struct slip *create_slip(const struct group_parcel_draft *d,
     s->content = (struct group_parcel_slip){.serial = address->serial, .items = s->items};
     memcpy(s->content.epoch, address->cursor->epoch, sizeof s->content.epoch);
     s->content.count = count;
+    s->content.has_gap = address->gap != NULL;
+    if (address->gap) {
+        s->content.gap = *address->gap;
+    }
     if (count > 0) {
         memcpy(s->items, d->items.data, count * sizeof s->items[0]);
     }
@@ -91,6 +95,10 @@ static void give_back(const struct group_parcel_draft *d,
         .serial = address->serial, .items = items_of(d), .count = known_items(d)};
 
     memcpy(slip.epoch, address->cursor->epoch, sizeof slip.epoch);
+    slip.has_gap = address->gap != NULL;
+    if (address->gap) {
+        slip.gap = *address->gap;
+    }
     address->undelivered(address->context, &slip);
 }
 
@@ -137,7 +145,8 @@ static void write_answer(struct buf *out, const struct group_parcel_draft *d,
     envelope_end(out, request);
 }
 
-/* Frames with their slip; NULL in *out when there is nothing in the draft. */
+/* Frames with their slip: there may be no lines, and only a gap that was told. NULL in *out when
+ * nothing would be lost with the answer. */
 static nhub_err make_frames(struct group_parcel_draft *d,
                             const struct group_parcel_address *address, struct reply_frames **out)
 {
@@ -145,14 +154,15 @@ static nhub_err make_frames(struct group_parcel_draft *d,
     nhub_err err;
 
     *out = NULL;
-    if (d->count == 0) {
+    if (d->count == 0 && !address->gap) {
         return NHUB_OK;
     }
     slip = d->items.failed ? NULL : create_slip(d, address);
     if (!slip) {
         return NHUB_ENOMEM;
     }
-    err = lines_take_frames(&d->lines, address->in_flight, out);
+    err = d->count > 0 ? lines_take_frames(&d->lines, address->in_flight, out)
+                       : reply_frames_create(out, 0);
     if (err) {
         free(slip);
         return err;

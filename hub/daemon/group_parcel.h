@@ -22,6 +22,8 @@ struct group_parcel_slip {
     char epoch[EPOCH_LEN + 1];
     const struct group_parcel_item *items;
     size_t count;
+    bool has_gap;
+    struct group_gap gap;
 };
 typedef void group_parcel_fn(void *context, const struct group_parcel_slip *slip);
 

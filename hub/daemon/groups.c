@@ -109,7 +109,7 @@ static void note_numbered(void *context, const char *type, size_t type_len, uint
     group_index_look_up(n.groups->index, type, type_len, hit, &n);
 }
 
-/* An answer with events did not reach its peer: nobody has seen them. */
+/* An answer did not reach its peer: nobody has seen what was in it. */
 static void take_back(void *context, const struct group_parcel_slip *slip)
 {
     struct groups *gs = context;
@@ -118,9 +118,14 @@ static void take_back(void *context, const struct group_parcel_slip *slip)
     for (size_t i = 0; i < gs->max; i++) {
         struct groups_seat *seat = &gs->seats[i];
 
-        if (!seat->host || seat->host->serial != slip->serial ||
-            strcmp(group_cursor(seat->host->group)->epoch, slip->epoch) != 0) {
+        if (!seat->host || seat->host->serial != slip->serial) {
             continue;
+        }
+        if (slip->has_gap) {
+            group_note_gap(seat->host->group, &slip->gap);
+        }
+        if (strcmp(group_cursor(seat->host->group)->epoch, slip->epoch) != 0) {
+            continue; /* that epoch is over, and all that was under way in it */
         }
         for (size_t k = 0; k < slip->count; k++) {
             (void)group_nack(seat->host->group, slip->items[k].seq, slip->items[k].attempt, 0, true,

@@ -418,6 +418,36 @@ static void what_cannot_be_routed_is_given_back(void **state)
     assert_true(f->groups->in_flight == 0);
 }
 
+static void a_gap_that_was_told_to_nobody_is_told_again(void **state)
+{
+    struct fixture *f = *state;
+
+    do_it(f, CREATE "\"event_type\":\"a\"}");
+    publish_events(f, "a", 5);
+    journal_trim(&f->journal.base, 4);
+    f->peer_is_gone = true;
+    send(f, FETCH "\"max\":9}");
+    turn(f);
+    f->peer_is_gone = false;
+    fetch(f, "4.2 5.2 gap abcdefgh-0 abcdefgh-3 retention");
+    /* Also when there was nothing else in the answer. */
+    publish_events(f, "b", 5);
+    journal_trim(&f->journal.base, 11);
+    groups_destroy(&f->groups);
+    publish_events(f, "b", 1);
+    journal_trim(&f->journal.base, 12);
+    assert_int_equal(fixture_start(f), NHUB_OK);
+    f->peer_is_gone = true;
+    send(f, FETCH "\"max\":9}");
+    turn(f);
+    f->peer_is_gone = false;
+    json_t *a = ask(f, FETCH "\"max\":9}");
+
+    assert_non_null(json_object_get(a, "gap"));
+    json_decref(a);
+    fetch(f, "");
+}
+
 /* ---- notes ---- */
 
 static void notes_do_not_pile_up(void **state)
@@ -551,6 +581,7 @@ int main(void)
         TEST(dead_letters_wait_for_room_in_the_journal),
         TEST(a_dead_letter_is_not_repeated_after_a_restart),
         TEST(what_cannot_be_routed_is_given_back),
+        TEST(a_gap_that_was_told_to_nobody_is_told_again),
         TEST(notes_do_not_pile_up),
         TEST(a_damaged_change_brings_back_what_is_behind_it),
         TEST(a_missing_change_brings_back_what_is_behind_it),
