@@ -100,6 +100,24 @@ static void a_moving_window_stays_right(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void the_next_number_behind_any(void **state)
+{
+    struct received *r = NULL;
+
+    (void)state;
+    assert_int_equal(received_create(&r, 10), NHUB_OK);
+    assert_true(received_next(r, 0) == UINT64_MAX);
+    assert_true(received_add(r, 5));
+    assert_true(received_add(r, 9));
+    assert_int_equal(received_next(r, 0), 5);
+    assert_int_equal(received_next(r, 4), 5);
+    assert_int_equal(received_next(r, 5), 9);
+    assert_true(received_next(r, 9) == UINT64_MAX);
+    received_drop_to(r, 5);
+    assert_int_equal(received_next(r, 0), 9);
+    received_destroy(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +126,7 @@ int main(void)
         TEST(late_and_repeated_numbers_find_their_place),
         TEST(a_full_set_refuses_new_numbers_only),
         TEST(a_moving_window_stays_right),
+        cmocka_unit_test(the_next_number_behind_any),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
