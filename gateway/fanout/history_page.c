@@ -102,7 +102,7 @@ static nhub_err write_from(struct fanout *f, struct pattern_set *set, uint64_t i
     return close_page(p, RESUME_NONE, &next, i < cache_end(f->cache));
 }
 
-enum place { PLACE_INDEX, PLACE_END, PLACE_UNKNOWN, PLACE_ASK };
+enum place { PLACE_INDEX, PLACE_END, PLACE_ASK };
 
 static struct position wanted_position(const struct fanout *f, const struct since *since)
 {
@@ -129,29 +129,35 @@ static enum place find_place(const struct fanout *f, const struct since *since, 
     return cache_find(f->cache, &p, index) == CACHE_INSIDE ? PLACE_INDEX : PLACE_ASK;
 }
 
-/* The hub is away: the oldest that is here, behind a gap if a position was named. */
+/* The hub is away: what is here, behind a gap if a position was named that lies before it. A
+ * position that this gateway has not reached yet may well have been given out: nobody can say now.
+ */
 static enum place find_instead(const struct fanout *f, const struct since *since, uint64_t *index,
                                struct page_text *p)
 {
     const struct position wanted = wanted_position(f, since);
     const struct position *floor = cache_floor(f->cache);
-    const bool same = strcmp(wanted.epoch, cache_head(f->cache)->epoch) == 0;
 
     if (floor->epoch[0] == '\0' || since->kind == SINCE_TIME || since->kind == SINCE_LATEST) {
         return PLACE_ASK;
     }
-    *index = cache_first(f->cache);
     if (wanted.epoch[0] == '\0') {
+        *index = cache_first(f->cache);
         return PLACE_INDEX;
     }
-    if (same && wanted.seq > cache_head(f->cache)->seq) {
-        return PLACE_UNKNOWN;
+    switch (cache_find(f->cache, &wanted, index)) {
+    case CACHE_INSIDE:
+        return PLACE_INDEX;
+    case CACHE_BEFORE:
+        *index = cache_first(f->cache);
+        p->has_gap = true;
+        p->gap.from = wanted;
+        p->gap.to = *floor;
+        p->gap.reason = strcmp(wanted.epoch, floor->epoch) == 0 ? GAP_RETENTION : GAP_EPOCH_CHANGED;
+        return PLACE_INDEX;
+    default:
+        return PLACE_ASK;
     }
-    p->has_gap = true;
-    p->gap.from = wanted;
-    p->gap.to = *floor;
-    p->gap.reason = strcmp(wanted.epoch, floor->epoch) == 0 ? GAP_RETENTION : GAP_EPOCH_CHANGED;
-    return PLACE_INDEX;
 }
 
 nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool must_serve,
@@ -173,9 +179,6 @@ nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool
         return must_serve ? NHUB_EUNAVAIL : NHUB_EAGAIN;
     }
     open_page(&page, cache_head(f->cache)->epoch);
-    if (place == PLACE_UNKNOWN) {
-        return close_page(&page, RESUME_UNKNOWN, cache_head(f->cache), false);
-    }
     if (place == PLACE_END) {
         return close_page(&page, RESUME_NONE, cache_head(f->cache), false);
     }

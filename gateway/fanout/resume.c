@@ -130,33 +130,33 @@ static bool use_floor(struct session *s)
     return s->state == STATE_REPLAY;
 }
 
-/* The hub did not answer in time. */
+static bool wait(struct session *s)
+{
+    list_remove(&s->link);
+    list_append(&s->f->waiting, &s->link);
+    return false;
+}
+
+/* The hub did not answer in time. What only the hub can tell is worth waiting for: without it there
+ * is nothing else to come, and a position that this gateway has not reached may be a good one. */
 static bool without_hub(struct session *s)
 {
     struct replay *r = s->replay;
     struct cache *cache = s->f->cache;
-    const bool ahead =
-        same_epoch(&r->passed, cache_head(cache)) && r->passed.seq > cache_head(cache)->seq;
+    uint64_t index = 0;
 
     r->deadline_ms = 0;
-    if (!s->f->is_live || r->since.kind == SINCE_TIME || ahead) {
-        return tell_unknown(s);
-    }
-    if (!is_known(&r->passed) && r->since.kind == SINCE_EARLIEST) {
+    if (s->f->is_live && !is_known(&r->passed) && r->since.kind == SINCE_EARLIEST) {
         r->in_cache = true;
         r->index = cache_first(cache);
         r->passed = *cache_floor(cache);
         tell_from_cache(s);
         return s->state == STATE_REPLAY;
     }
-    return is_known(&r->passed) ? use_floor(s) : tell_unknown(s);
-}
-
-static bool wait(struct session *s)
-{
-    list_remove(&s->link);
-    list_append(&s->f->waiting, &s->link);
-    return false;
+    if (s->f->is_live && cache_find(cache, &r->passed, &index) == CACHE_BEFORE) {
+        return use_floor(s);
+    }
+    return wait(s);
 }
 
 static void write_since(const struct replay *r, char out[64])

@@ -214,6 +214,50 @@ static void without_a_hub_it_waits_and_then_tells_the_gap(void **state)
     close_session(s);
 }
 
+/* The hub may have given it out; only the hub can say that it did not. */
+static void without_a_hub_nobody_calls_a_position_unknown(void **state)
+{
+    struct fan_bench *b = *state;
+    struct fake_session *s = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    struct fetch_result page = page_of(EPOCH_A, 8, 9, 9);
+    struct buf text;
+
+    feed_range(b, EPOCH_A, 1, 5);
+    assert_int_equal(resume_from(s, NULL, "aaaaaaaa-7"), NHUB_OK);
+    bench_seconds(b, 30);
+    assert_int_equal(s->starts, 0);
+    buf_init(&text);
+    assert_int_equal(history(b, "since=aaaaaaaa-7", true, &text), NHUB_EUNAVAIL);
+    assert_int_equal(history(b, "since=bbbbbbbb-2", true, &text), NHUB_EUNAVAIL);
+    buf_fini(&text);
+    feed_link_up(b, EPOCH_A, 5);
+    bench_seconds(b, 1);
+    bench_answer(b, &page);
+    feed_range(b, EPOCH_A, 6, 10);
+    bench_turns(b);
+    assert_int_equal(s->start.result, RESUME_REPLAYED);
+    assert_string_equal(transcript(s), "8 9 10");
+    close_session(s);
+}
+
+/* A gateway that has just started, and whose hub goes away while it fetches what was before. */
+static void in_the_backfill_a_history_page_begins_where_it_is_asked_to(void **state)
+{
+    struct fan_bench *b = *state;
+    struct buf page;
+
+    buf_init(&page);
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        feed_made(b, FEED_BACKFILL, make_event(EPOCH_A, seq, "odd", 0));
+    }
+    assert_int_equal(history(b, "since=aaaaaaaa-3", true, &page), NHUB_OK);
+    assert_null(strstr(buf_cstr(&page), "\"gap\""));
+    assert_null(strstr(buf_cstr(&page), "\"seq\":3,"));
+    assert_non_null(strstr(buf_cstr(&page), "\"seq\":4,"));
+    assert_int_equal(history(b, "since=aaaaaaaa-9", true, &page), NHUB_EUNAVAIL);
+    buf_fini(&page);
+}
+
 static void an_answer_that_never_comes_does_not_end_the_wait_early(void **state)
 {
     struct fan_bench *b = *state;
@@ -385,8 +429,7 @@ static void history_pages_from_the_cache(void **state)
     assert_int_equal(history(b, "", false, &page), NHUB_EAGAIN); /* the hub may have older ones */
     assert_int_equal(history(b, "", true, &page), NHUB_OK);
     assert_non_null(strstr(buf_cstr(&page), "\"seq\":3,"));
-    assert_int_equal(history(b, "since=99", true, &page), NHUB_OK);
-    assert_non_null(strstr(buf_cstr(&page), "\"events\":[],\"result\":\"unknown\""));
+    assert_int_equal(history(b, "since=99", true, &page), NHUB_EUNAVAIL);
     buf_fini(&page);
 }
 
@@ -425,6 +468,8 @@ int main(void)
         cmocka_unit_test(the_answer_is_written_as_json),
         cmocka_unit_test(history_pages_from_the_cache),
         cmocka_unit_test(a_history_page_ends_before_a_gap_that_follows_events),
+        cmocka_unit_test(without_a_hub_nobody_calls_a_position_unknown),
+        cmocka_unit_test(in_the_backfill_a_history_page_begins_where_it_is_asked_to),
     };
     struct CMUnitTest with_bench[sizeof tests / sizeof tests[0]];
 
@@ -433,6 +478,7 @@ int main(void)
         with_bench[i].setup_func = setup_live;
         with_bench[i].teardown_func = teardown;
     }
-    with_bench[9].setup_func = setup; /* before_the_hub_was_ever_seen… */
+    with_bench[9].setup_func = setup;  /* before_the_hub_was_ever_seen… */
+    with_bench[16].setup_func = setup; /* in_the_backfill… */
     return cmocka_run_group_tests(with_bench, NULL, NULL);
 }
