@@ -250,6 +250,17 @@ class Arena:
         self.gateway.resume()
         self.frozen.discard(self.gateway)
 
+    def act_mute_answers(self, _):
+        self.links.mute("hub")
+        self.links.mute("native")
+
+    def act_lose_answers(self, dice):
+        """The hub has taken and kept what was sent, and dies before anybody hears of it."""
+        self.act_kill_hub(dice)
+        for link in ("hub", "native"):
+            self.links.cut(link)
+        self.act_start_hub(dice)
+
     def act_kill_all(self, _):
         self.hub.kill()
         self.gateway.kill()

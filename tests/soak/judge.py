@@ -18,6 +18,7 @@ from .transcript import ACKED, JOURNALED, MEMORY, RANK_NAMES, REFUSED, SENT, SYN
 
 # An answer may be read this much later than the hub sent it (a stopped process, a delayed link).
 LATE_ANSWER_S = 30.0
+EXAMPLES = 3
 KEPT_GAPS = ("unclean_stop", "retention")  # reasons that may not be given for what the hub still has
 
 
@@ -57,9 +58,14 @@ class Verdict:
         self.faults = []
         self.counts = Counter()
         self.carried = set()
+        self._seen = Counter()
 
     def fault(self, what, where, text):
-        self.faults.append(Fault(what, where, text))
+        """Notes a fault; of one kind in one place only the first few are worth reading."""
+        self.counts[f"faults {what}"] += 1
+        self._seen[what, where] += 1
+        if self._seen[what, where] <= EXAMPLES:
+            self.faults.append(Fault(what, where, text))
 
     def words(self):
         return {f.what for f in self.faults}

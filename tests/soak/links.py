@@ -5,6 +5,7 @@
     links.cut("hub")           every connection of this link breaks (reset), new ones are welcome
     links.close("hub")         the same, and new connections break at once, until open()
     links.silence("hub")       nothing is forwarded and nobody is told, until open()
+    links.mute("hub")          what clients send arrives, answers do not, until open()
     links.delay("hub", 0.1)    each byte takes that much longer, until open()
     links.open("hub")          all is well again
 
@@ -120,7 +121,7 @@ class _Forwarder:
             if end is pair.far and not pair.is_connected:
                 mask = selectors.EVENT_WRITE
             elif pair.is_connected and pair.link.mode != "silence":
-                if not half.is_ended and half.size < BUFFER:
+                if not half.is_ended and half.size < BUFFER and not (pair.link.mode == "mute" and end is pair.far):
                     mask |= selectors.EVENT_READ
                 if back.waiting and back.waiting[0][0] <= time.monotonic():
                     mask |= selectors.EVENT_WRITE
@@ -261,6 +262,9 @@ class Links:
 
     def silence(self, name):
         self._order(name, "silence")
+
+    def mute(self, name):
+        self._order(name, "mute")
 
     def delay(self, name, seconds):
         self._order(name, "open", seconds)

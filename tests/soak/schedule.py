@@ -14,6 +14,7 @@ TABLE = {
     "gateway_term": (2, "gateway", (0.2, 2), "stop_gateway", "start_gateway", False),
     "gateway_freeze": (2, "gateway", (0.5, 8), "freeze_gateway", "thaw_gateway", True),
     "all_kill": (1, "hub gateway", (0.5, 2), "kill_all", "start_all", False),
+    "answers_lost": (2, "hub hub_link native_link", (0.3, 1.2), "mute_answers", "lose_answers", False),
     "hub_link_cut": (2, "hub_link", (0, 0), "cut_hub_link", "", True),
     "hub_link_closed": (2, "hub_link", (0.5, 5), "close_hub_link", "open_hub_link", True),
     "hub_link_silent": (2, "hub_link", (0.5, 6), "silence_hub_link", "open_hub_link", True),
