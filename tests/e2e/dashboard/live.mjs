@@ -189,6 +189,27 @@ export async function a_long_replay_waits_when_the_page_is_full({ page, open }) 
   await page.waitForSelector(".mode", { state: "detached" });
 }
 
+export async function a_pause_that_was_too_long_is_told_and_can_be_replayed({ page, open }) {
+  const values = Array.from({ length: 1000 }, (_, n) => n);
+  await open("#/live");
+  await push([0, 1, 2]);
+  await kept(page, 3);
+  await page.keyboard.press("p");
+  for (let part = 0; part < 21; part++) {
+    await push(values);
+  }
+  await page.waitForFunction(() => document.querySelector("#waiting").textContent === "20,000" && document.querySelector("#total").textContent === "21,003");
+  await page.keyboard.press("p");
+  await kept(page, 20_000);
+  await page.keyboard.press("f");
+  await page.$eval(".list", (list) => (list.scrollTop = 0));
+  await notice(page, "More events passed while this was paused");
+  await page.click("text=replay them");
+  await page.waitForSelector("[data-mode=held]");
+  await page.$eval(".list", (list) => (list.scrollTop = 0));
+  await page.waitForSelector(".row[data-seq='4']"); // the first that came while it was paused
+}
+
 /** The promise: whatever happens to the gateway, the open page misses nothing. */
 export async function a_killed_gateway_costs_no_event({ browser, page, open }) {
   await open("#/live");

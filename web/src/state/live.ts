@@ -219,10 +219,11 @@ export function pause(): void {
 
 export function resume(): void {
   paused.value = pausedByItself.value = false;
-  if (pending.isFull) {
-    log.append(noticeItem("More events passed while this was paused than the page keeps.", pausedAt));
+  const isMore = pending.isFull;
+  if (isMore) {
+    log.append(noticeItem("More events passed while this was paused than the page keeps:", pausedAt));
   }
-  for (let i = 0; i < pending.size; i++) {
+  for (let i = isMore ? 1 : 0; i < pending.size; i++) { /* the notice takes the place of the oldest */
     log.append(pending.item(i)!);
   }
   pending.clear();
