@@ -138,6 +138,10 @@ static void publish(char **argv)
     (void)printf("{\"per_s\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f,\"count\":%llu}\n",
                  (double)flight.answered / elapsed, quantile_us(0.5, flight.answered),
                  quantile_us(0.99, flight.answered), (unsigned long long)flight.answered);
+    /* What is still under way is answered, too: an answer that does not come is a failure. */
+    if (nhub_publisher_flush(p, 20000) != NHUB_OK) {
+        fail("the end", "not all publishes were answered");
+    }
     nhub_publisher_destroy(&p);
     buf_fini(&event);
     free(flight.sent_ns);
