@@ -15,7 +15,7 @@ def slow_hub(start_hub, tmp_path):
     """A hub whose disk takes `delay` ms for each flush: (hub, the control file)."""
     def start(*flags, delay=None):
         control = str(tmp_path / "delay")
-        hub = start_hub(*flags, wait=False)
+        hub = start_hub("--hub-stats-interval-s", "0", *flags, wait=False)
         hub.env = faults.environment(hub.journal_folder, program(hub.program_name), delay=control)
         hub.start()
         if delay is not None:

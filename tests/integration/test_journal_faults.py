@@ -18,7 +18,7 @@ def fault_hub(start_hub, tmp_path):
     """A hub whose disk fails while the control file is there: (hub, the control file)."""
     def start(*flags):
         control = str(tmp_path / "fail")
-        hub = start_hub(*flags, wait=False)
+        hub = start_hub("--hub-stats-interval-s", "0", *flags, wait=False)
         hub.env = faults.environment(hub.journal_folder, program(hub.program_name), fail=control)
         return hub.start(), control
     return start

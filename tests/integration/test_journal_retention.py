@@ -106,7 +106,8 @@ def test_a_reader_that_follows_next_is_told_every_hole_while_trimming_goes_on(st
 
 def test_an_event_larger_than_the_whole_journal_is_stored_and_goes_next(start_hub):
     """It is kept until something else comes; nothing is degraded by it."""
-    hub = start_hub("--hub-journal-max-bytes", "1MiB", "--hub-journal-hold-max-bytes", "0", "--hub-max-event-bytes", "64MiB")
+    hub = start_hub("--hub-journal-max-bytes", "1MiB", "--hub-journal-hold-max-bytes", "0", "--hub-max-event-bytes", "64MiB",
+                    "--hub-stats-interval-s", "0")
     with Dealer(hub, limit=60) as dealer:
         for n in range(3):
             answer = dealer.publish(event("t", "x" * (60 * MIB)), durability="synced")
