@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "daemon/groups_answer.h"
 #include "daemon/groups_private.h"
 
 #include <stdlib.h>
@@ -493,20 +494,18 @@ void groups_figures(struct groups *gs, struct stats_groups *out)
     for (size_t i = 0; i < gs->max; i++) {
         const struct groups_seat *seat = &gs->seats[i];
         struct group_figures figures;
-        uint64_t cursor;
+        uint64_t lag;
 
         if (!seat->host) {
             continue;
         }
         group_figures(seat->host->group, &figures);
-        cursor = group_cursor(seat->host->group)->seq;
+        lag = groups_lag(&state, group_cursor(seat->host->group)->seq);
         add_since(&totals, &figures.totals, &seat->before);
         out->pending += figures.pending;
         out->delayed += figures.delayed;
         out->waiting += seat->host->waiting;
-        if (state.last > cursor && state.last - cursor > out->lag_max) {
-            out->lag_max = state.last - cursor;
-        }
+        out->lag_max = lag > out->lag_max ? lag : out->lag_max;
     }
     out->acked = totals.acked;
     out->redelivered = totals.redelivered;

@@ -47,6 +47,20 @@ static void write_members(struct buf *out, const struct group_host *h, int64_t n
     buf_add_char(out, ']');
 }
 
+uint64_t groups_lag(const struct journal_state *journal, uint64_t cursor)
+{
+    uint64_t lag = journal->last > cursor ? journal->last - cursor : 0;
+
+    for (size_t i = 0; i < journal->void_count; i++) {
+        const struct journal_void *v = &journal->voids[i];
+        const uint64_t from = v->from > cursor ? v->from : cursor + 1;
+        const uint64_t to = v->to < journal->last ? v->to : journal->last;
+
+        lag -= from <= to ? to - from + 1 : 0;
+    }
+    return lag;
+}
+
 void groups_write_group(struct buf *out, const struct group_host *h, const struct journal *journal,
                         int64_t now_ms)
 {
@@ -64,9 +78,9 @@ void groups_write_group(struct buf *out, const struct group_host *h, const struc
                ",\"lag\":%" PRIu64 ",\"pending\":%" PRIu64 ",\"delayed\":%" PRIu64
                ",\"waiting\":%zu,\"acked\":%" PRIu64 ",\"redelivered\":%" PRIu64
                ",\"dead_letters\":%" PRIu64 ",\"lost\":%" PRIu64,
-               state.last > cursor->seq ? state.last - cursor->seq : 0, figures.pending,
-               figures.delayed, h->waiting, figures.totals.acked, figures.totals.redelivered,
-               figures.totals.dead_letters, figures.totals.lost);
+               groups_lag(&state, cursor->seq), figures.pending, figures.delayed, h->waiting,
+               figures.totals.acked, figures.totals.redelivered, figures.totals.dead_letters,
+               figures.totals.lost);
     if (now_ms >= 0) {
         write_members(out, h, now_ms);
     }

@@ -12,6 +12,10 @@
 
 /* ,"group":"…" */
 void groups_write_name(struct buf *out, const struct group_host *h);
+/* Numbers behind the cursor that a group has not looked at. Those in a void are no work for
+ * anybody: with them each kill of the hub would look as if all groups were millions of events
+ * behind. */
+uint64_t groups_lag(const struct journal_state *journal, uint64_t cursor);
 /* ,"group":"…","created":…,"position":"…" */
 void groups_write_created(struct buf *out, const struct group_host *h, bool created);
 /* "group":"…",… (no comma before it) with members unless now_ms is negative. */
