@@ -57,7 +57,9 @@ static void tell_gap(struct job *job, nhub_history *history)
             (void)nhub_position_format(&to, to_text);
         }
         job->has_gap = true;
-        (void)out_gap(job->cli, from_text, to_text, reason, 0);
+        (void)out_gap(job->cli,
+                      strcmp(reason, "unknown") == 0 && job->since ? job->since : from_text,
+                      to_text, reason, 0);
     }
 }
 
@@ -124,7 +126,7 @@ static int from_hub(struct job *job)
 
 /* A page as the gateway sends it; the spans point into its body, so that events keep their bytes.
  */
-enum page_member { PAGE_EVENTS_LIST, PAGE_NEXT, PAGE_MORE, PAGE_GAP, PAGE_MEMBERS };
+enum page_member { PAGE_EVENTS_LIST, PAGE_NEXT, PAGE_MORE, PAGE_GAP, PAGE_RESULT, PAGE_MEMBERS };
 
 struct page {
     struct http_answer answer;
@@ -135,7 +137,8 @@ struct page {
 static int fetch(struct job *job, struct http_client *client, uint64_t limit, struct page *out)
 {
     static const struct json_key keys[PAGE_MEMBERS] = {JSON_KEY("events"), JSON_KEY("next"),
-                                                       JSON_KEY("more"), JSON_KEY("gap")};
+                                                       JSON_KEY("more"), JSON_KEY("gap"),
+                                                       JSON_KEY("result")};
     const struct json_scan_options options = {.allow_nonfinite = false};
     struct http_request request = {.accept = "application/json", .timeout_ms = job->timeout_ms};
     struct json_report report;
@@ -189,6 +192,20 @@ static void tell_page_gap(struct job *job, const struct json_span *gap)
     (void)out_gap(job->cli, texts[0], texts[1], texts[2][0] ? texts[2] : "unknown", 0);
 }
 
+/* The hub never gave out what --since names: as to a stream, that is told as a gap from there. */
+static void tell_unknown(struct job *job, const struct page *page)
+{
+    char result[16];
+    char next[64];
+
+    text_of(&page->members[PAGE_RESULT], result, sizeof result);
+    if (strcmp(result, "unknown") == 0) {
+        text_of(&page->members[PAGE_NEXT], next, sizeof next);
+        job->has_gap = true;
+        (void)out_gap(job->cli, job->next, next, result, 0);
+    }
+}
+
 /* Prints a page; false when nobody reads on. */
 static bool print_page(struct job *job, struct page *page)
 {
@@ -202,6 +219,7 @@ static bool print_page(struct job *job, struct page *page)
     if (page->members[PAGE_GAP].kind == JSON_OBJECT) {
         tell_page_gap(job, &page->members[PAGE_GAP]);
     }
+    tell_unknown(job, page);
     text_of(&page->members[PAGE_NEXT], job->next, sizeof job->next);
     while (is_read && events->kind == JSON_ARRAY &&
            json_scan_element(events->p, events->len, &at, &options, &element, &report) == NHUB_OK) {

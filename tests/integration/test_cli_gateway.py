@@ -173,3 +173,10 @@ def test_an_unknown_position_is_told(gateway, hub):
     assert (gap["op"], gap["from"], gap["reason"]) == ("gap", f"{hub.epoch}-1000", "unknown")
     done = expect(notifyhub(hub, "sub", "--since", f"{hub.epoch}-1000", "--json", "--timeout", "1"), GAP)
     assert json.loads(done.stdout.splitlines()[0])["reason"] == "unknown"
+    told = []
+    for ask in (lambda *args: run(gateway, *args), lambda *args: notifyhub(hub, *args)):
+        for since in (f"{hub.epoch}-1000", "1000"):
+            gap = json.loads(expect(ask("history", "--since", since, "--json"), GAP, None, "unknown").stdout)
+            assert (gap["op"], gap["from"], gap["reason"]) == ("gap", since, "unknown")
+            told.append(gap["to"])
+    assert len(told) == 4 and set(told) == {f"{hub.epoch}-1"}
