@@ -15,7 +15,7 @@
 #define ROUTER_TYPES      16384
 #define ROUTER_ENTRIES    ((size_t)4 * 1024 * 1024)
 #define REPLAY_BUDGET     ((size_t)1024 * 1024) /* bytes over all replays of a turn */
-#define EVICT_PER_TURN    64
+#define EVICT_PER_TURN    256
 #define BUFFERS_LEFT      64 /* so many more could have what the next one gets */
 
 static void init_lists(struct fanout *f)
