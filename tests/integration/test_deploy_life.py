@@ -78,6 +78,17 @@ def test_hub_goes_and_comes_back(start_hub, start_gateway):
         stream.wait_open()
         hub.restart()
         gateway.wait_connected(60)
+        work(hub, gateway)
+        assert stream.wait_events(1) and not stream.notices("hub.gap")
+
+
+def test_a_hub_that_keeps_nothing_comes_back_anew(start_hub, start_gateway):
+    hub = start_hub("--hub-journal-enabled=false")
+    gateway = start_gateway(hub).wait_connected(60)
+    with SseReader(gateway.port, "/events", limit=60) as stream:
+        stream.wait_open()
+        hub.restart()
+        gateway.wait_connected(60)
         assert stream.wait_notice("hub.gap")[0]["reason"] == "epoch_changed"
         work(hub, gateway)
 
