@@ -236,6 +236,17 @@ def test_counted_drops_pass_and_others_are_found():
     assert drop_world(4).words() == {"drop_count"}
 
 
+def test_what_the_hub_lost_is_nobodys_drop():
+    world = drop_world(2)
+    world.publishing.outcomes[8].rank = MEMORY
+    world.facts["disasters"] = [(101.0, "kill")]
+    world.stored = world.reader("stored", WHOLE, without({8}), is_contiguous=True)
+    world.stored.gap("aaaaaaaa-7", "aaaaaaaa-8", "unclean_stop")
+    assert world.words() == set()
+    world.whole.gaps[0].dropped = 1
+    assert world.words() == {"drop_count"}
+
+
 def test_an_unreported_drop_is_found():
     world = drop_world(3)
     world.whole.gaps = []
