@@ -4,6 +4,9 @@
 #include "cli/args.h"
 #include "cli/gateway.h"
 
+#include <jansson.h>
+#include <string.h>
+
 #define DEFAULT_TIMEOUT_MS 5000
 
 static const struct command_help help = {
@@ -18,7 +21,8 @@ static const struct command_help help = {
     .exits = "  0 healthy · 1 not healthy, or no answer in time (5 s) · 2 wrong usage\n",
 };
 
-static int tell(const struct cli *cli, bool is_healthy, const char *reason)
+/* degraded: why the journal keeps nothing now, "" when it does; healthy all the same. */
+static int tell(const struct cli *cli, bool is_healthy, const char *reason, const char *degraded)
 {
     struct buf line;
 
@@ -29,11 +33,15 @@ static int tell(const struct cli *cli, bool is_healthy, const char *reason)
             buf_add_str(&line, ",\"reason\":");
             buf_add_json_cstr(&line, reason);
         }
+        if (*degraded) {
+            buf_add_str(&line, ",\"degraded\":");
+            buf_add_json_cstr(&line, degraded);
+        }
         buf_add_char(&line, '}');
         (void)puts(buf_cstr(&line));
         buf_fini(&line);
     } else if (is_healthy && !cli->is_quiet) {
-        (void)puts("healthy");
+        (void)printf("healthy%s%s\n", *degraded ? ", but degraded: " : "", degraded);
     } else if (!is_healthy) {
         cli_error(cli, "not healthy: %s", reason);
     }
@@ -45,11 +53,12 @@ static int ask_hub(const struct cli *cli, int timeout_ms)
 {
     const nhub_client_options options = {.host = cli->host, .requests_port = cli->requests_port};
     nhub_client *client = NULL;
+    nhub_hub_position position = {.journal = ""};
     char reason[320];
     nhub_err err = nhub_client_create(&client, &options);
 
     if (err != NHUB_OK) {
-        return tell(cli, false, nhub_strerror(err));
+        return tell(cli, false, nhub_strerror(err), "");
     }
     err = nhub_client_health(client, timeout_ms);
     if (err == NHUB_EREFUSED) {
@@ -61,8 +70,25 @@ static int ask_hub(const struct cli *cli, int timeout_ms)
                                               : nhub_strerror(err),
                        cli->host, (unsigned)cli->requests_port);
     }
+    if (err == NHUB_OK) {
+        /* A hub of the original kind knows no positions, and has no journal either. */
+        NHUB_IGNORE(nhub_client_position(client, NULL, timeout_ms, &position));
+    }
     nhub_client_destroy(&client);
-    return tell(cli, err == NHUB_OK, reason);
+    return tell(cli, err == NHUB_OK, reason,
+                strcmp(position.journal, "degraded") == 0 ? position.journal_why : "");
+}
+
+/* {"status":…,"journal":{"state":"degraded","why":"…"}} */
+static void read_degraded(const struct http_answer *answer, char out[200])
+{
+    json_error_t error;
+    json_t *json =
+        answer->body.len > 0 ? json_loadb(answer->body.data, answer->body.len, 0, &error) : NULL;
+    const char *why = json_string_value(json_object_get(json_object_get(json, "journal"), "why"));
+
+    (void)snprintf(out, 200, "%s", why ? why : "");
+    json_decref(json);
 }
 
 static int ask_gateway(const struct cli *cli, int timeout_ms, bool is_ready)
@@ -73,6 +99,7 @@ static int ask_gateway(const struct cli *cli, int timeout_ms, bool is_ready)
     struct http_client *client = NULL;
     char reason[HTTP_REASON_MAX];
     char detail[200];
+    char degraded[200];
     nhub_err err = NHUB_OK;
 
     if (!gateway_open(cli, &client)) {
@@ -89,9 +116,10 @@ static int ask_gateway(const struct cli *cli, int timeout_ms, bool is_ready)
         (void)snprintf(reason, sizeof reason, "the gateway answers %ld%s%s", answer.status,
                        *detail ? ": " : "", detail);
     }
+    read_degraded(&answer, degraded);
     buf_fini(&answer.body);
     http_client_destroy(&client);
-    return tell(cli, err == NHUB_OK && answer.status == 200, reason);
+    return tell(cli, err == NHUB_OK && answer.status == 200, reason, degraded);
 }
 
 int cmd_health(struct cli *cli, int argc, char **argv)

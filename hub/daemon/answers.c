@@ -5,11 +5,17 @@
 
 #include "daemon/envelope.h"
 
-void answer_health(struct buf *out, const struct request *request, int64_t now_us)
+void answer_health(struct buf *out, const struct request *request,
+                   const struct journal_state *journal, int64_t now_us)
 {
     envelope_success(out);
     buf_add_str(out, ",\"status\":\"ok\",\"timestamp\":");
     buf_add_i64(out, now_us / 1000000);
+    if (journal->condition == JOURNAL_DEGRADED) {
+        buf_add_str(out, ",\"journal\":{\"state\":\"degraded\",\"why\":");
+        buf_add_json_cstr(out, journal->why);
+        buf_add_char(out, '}');
+    }
     envelope_end(out, request);
 }
 

@@ -18,7 +18,9 @@ struct hub_ports {
     uint16_t collector, publisher, requests;
 };
 
-void answer_health(struct buf *out, const struct request *request, int64_t now_us);
+/* journal: a hub whose disk fails is alive and says so beside the original's members. */
+void answer_health(struct buf *out, const struct request *request,
+                   const struct journal_state *journal, int64_t now_us);
 void answer_info(struct buf *out, const struct request *request, const struct hub_ports *ports,
                  const struct stats *stats, const char *epoch, int64_t now_us);
 void answer_terminating(struct buf *out, const struct request *request, int64_t now_us);

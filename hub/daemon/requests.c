@@ -238,12 +238,14 @@ static void answer_figures(struct requests *r, struct call *call)
     const struct requests_parts *parts = &r->parts;
     const struct request *request = &call->request;
     struct stats_gauges gauges;
+    struct journal_state state;
     struct buf out;
 
     buf_init(&out);
     switch (request->action) {
     case ACTION_HEALTH:
-        answer_health(&out, request, clock_wall_us());
+        journal_state(parts->journal, &state);
+        answer_health(&out, request, &state, clock_wall_us());
         break;
     case ACTION_INFO:
         answer_info(&out, request, parts->ports, parts->stats, parts->journal->epoch,

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from support import faults
+from support.cli import notifyhub
 from support.daemons import program
 from support.journal import figures, fill, history, numbers, page, position
 from support.waiting import wait_until
@@ -72,10 +73,15 @@ def test_degraded_and_back(fault_hub, sync, fault):
         assert answer["result"] == "replayed" and len(events) == 4 and answer["voids"] == []
         wait_until(lambda: figures(dealer)["not_stored"] == 4, 10, "the last one to come back")
         assert figures(dealer)["state"] == "degraded"
-        assert dealer.request({"action": "health"})["status"] == "ok"
+        health = dealer.request({"action": "health"})
+        assert health["status"] == "ok" and health["journal"] == now["journal"], "alive, and honest"
+        told = notifyhub(hub, "health")
+        assert told.returncode == 0 and told.stdout == f"healthy, but degraded: {now['journal']['why']}\n", told
+        assert json.loads(notifyhub(hub, "health", "--json").stdout)["degraded"] == now["journal"]["why"]
 
         os.unlink(control)
         wait_state(dealer, "ready")
+        assert "journal" not in dealer.request({"action": "health"})
         assert dealer.publish(event("t", "again"), durability="synced")["first_seq"] == kept + 5
         assert dealer.publish(event("t", "twice", id="x"), durability="synced")["durability"] == "synced"
         assert position(dealer)["voids"] == []

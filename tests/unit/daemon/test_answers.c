@@ -43,13 +43,26 @@ static void end(struct fixture *f, const char *wanted)
     buf_fini(&f->error);
 }
 
+static const struct journal_state well = {.condition = JOURNAL_READY, .why = ""};
+
 static void health_has_the_originals_members_and_integer_seconds(void **state)
 {
     struct fixture f = begin("{\"action\":\"health\"}");
 
     (void)state;
-    answer_health(&f.out, &f.request, NOW);
+    answer_health(&f.out, &f.request, &well, NOW);
     end(&f, "{\"success\":true,\"status\":\"ok\",\"timestamp\":1700000000}");
+}
+
+static void health_says_that_the_disk_fails(void **state)
+{
+    struct fixture f = begin("{\"action\":\"health\"}");
+    const struct journal_state now = {.condition = JOURNAL_DEGRADED, .why = "the disk is full"};
+
+    (void)state;
+    answer_health(&f.out, &f.request, &now, NOW);
+    end(&f, "{\"success\":true,\"status\":\"ok\",\"timestamp\":1700000000,"
+            "\"journal\":{\"state\":\"degraded\",\"why\":\"the disk is full\"}}");
 }
 
 static void info_tells_ports_and_four_figures(void **state)
@@ -107,7 +120,7 @@ static void a_request_id_of_any_kind_comes_back(void **state)
                        "\"request_id\":%s}",
                        ids[i]);
         f = begin(request);
-        answer_health(&f.out, &f.request, NOW);
+        answer_health(&f.out, &f.request, &well, NOW);
         end(&f, wanted);
     }
 }
@@ -147,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_has_the_originals_members_and_integer_seconds),
+        cmocka_unit_test(health_says_that_the_disk_fails),
         cmocka_unit_test(info_tells_ports_and_four_figures),
         cmocka_unit_test(terminating_has_float_seconds),
         cmocka_unit_test(an_unknown_action_is_named_as_it_came),
