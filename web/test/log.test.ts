@@ -16,7 +16,7 @@ describe("the log", () => {
     for (let seq = 1; seq <= 5; seq++) {
       log.append(item(seq));
     }
-    expect([shown(log), log.shownDropped, log.isFull]).toEqual([[3, 4, 5], 2, true]);
+    expect([shown(log), log.shownDropped, log.dropped, log.hasRoom("")]).toEqual([[3, 4, 5], 2, 2, false]);
   });
 
   it("drops the oldest beyond its characters, but never the only one", () => {
@@ -27,6 +27,33 @@ describe("the log", () => {
     expect([shown(log), log.chars]).toEqual([[2, 3], 6]);
     log.append(item(4, "x".repeat(50)));
     expect([shown(log), log.chars]).toEqual([[4], 50]);
+  });
+
+  it("tells before an event would push another out by its characters, and afterwards that it did", () => {
+    const log = new EventLog({ items: 100, chars: 10 });
+    expect(log.hasRoom("x".repeat(50))).toBe(true); /* the only one always has room */
+    log.append(item(1, "12345"));
+    expect([log.hasRoom("12345"), log.hasRoom("123456")]).toEqual([true, false]);
+    log.append(item(2, "123456"));
+    expect([log.dropped, log.hasRoom("1")]).toEqual([1, true]);
+    log.clear();
+    expect(log.dropped).toBe(0);
+  });
+
+  it("takes what waited, and says first that some of it went, by characters too", () => {
+    const [log, waiting] = [new EventLog({ items: 100, chars: 30 }), new EventLog({ items: 100, chars: 30 })];
+    const told = noticeItem("some went");
+    waiting.append(item(1, "x".repeat(10)));
+    waiting.append(item(2, "x".repeat(20)));
+    log.appendAll(waiting, told);
+    expect(shown(log)).toEqual([1, 2]);
+    log.clear();
+    for (const seq of [3, 4, 5, 6]) {
+      waiting.append(item(seq, "x".repeat(6)));
+    }
+    expect([waiting.dropped, waiting.size]).toEqual([2, 4]);
+    log.appendAll(waiting, told);
+    expect([shown(log), log.row(0)!.text]).toEqual([[0, 5, 6], "some went"]);
   });
 
   it("filters what is there and what comes, whatever the case; notices always pass", () => {

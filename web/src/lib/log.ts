@@ -69,6 +69,7 @@ export class EventLog {
   #needle = "";
   /** Rows that went from the beginning of the shown ones since the start: a reader who scrolled up stays in place. */
   shownDropped = 0;
+  #dropped = 0;
 
   constructor(limits: LogLimits) {
     this.limits = limits;
@@ -86,8 +87,14 @@ export class EventLog {
     return this.#shown.length;
   }
 
-  get isFull(): boolean {
-    return this.#all.length >= this.limits.items || this.#chars >= this.limits.chars;
+  /** What went since the last clear(), because there was no room. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Whether a text can come without an older one going. */
+  hasRoom(text: string): boolean {
+    return this.#all.length === 0 || (this.#all.length < this.limits.items && this.#chars + text.length <= this.limits.chars);
   }
 
   row(i: number): Item | undefined {
@@ -131,6 +138,7 @@ export class EventLog {
     while (this.#all.length > this.limits.items || (this.#chars > this.limits.chars && this.#all.length > 1)) {
       const oldest = this.#all.shift()!;
       this.#chars -= oldest.text.length;
+      this.#dropped++;
       if (this.#shown.at(0) === oldest) {
         this.#shown.shift();
         this.shownDropped++;
@@ -154,6 +162,24 @@ export class EventLog {
     this.#all.clear();
     this.#shown.clear();
     this.#chars = 0;
+    this.#dropped = 0;
+  }
+
+  /**
+   * Takes all of another log behind its own. When that one dropped events, a notice says so in their place, and takes the
+   * room of the oldest, so that it is not itself the first to go.
+   */
+  appendAll(other: EventLog, notice: Omit<Item, "n">): void {
+    let i = 0;
+    if (other.dropped > 0) {
+      for (let room = 0; i < other.size - 1 && (i === 0 || room < notice.text.length); i++) {
+        room += other.item(i)!.text.length;
+      }
+      this.append(notice);
+    }
+    for (; i < other.size; i++) {
+      this.append(other.item(i)!);
+    }
   }
 }
 

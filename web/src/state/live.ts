@@ -69,7 +69,10 @@ setInterval(() => {
 }, 500);
 
 function append(item: Omit<Item, "n">): void {
-  if (!paused.value && !following.value && log.isFull && mode.value === "live") {
+  if (holdsInstead(item.text)) {
+    return;
+  }
+  if (!paused.value && !following.value && !log.hasRoom(item.text) && mode.value === "live") {
     pause();
     pausedByItself.value = true;
   }
@@ -87,11 +90,20 @@ const gapReasons: Record<string, string> = {
 };
 
 function onGap(gap: Gap): void {
+  if (gap.reason === "unknown" && mode.value === "replay") {
+    return; /* onResume, which comes with it, says what is known */
+  }
   append(noticeItem(`Gap: events behind ${gap.from} up to ${gap.to} are missing; ${gapReasons[gap.reason] ?? gap.reason}.`));
 }
 
 function onResume(resume: Resume, isFirst: boolean): void {
   if (mode.value === "replay" && isFirst) {
+    if (resume.result === "unknown") {
+      mode.value = "live";
+      following.value = true;
+      append(noticeItem("The hub never gave out this position: nothing is replayed, what comes from now on is shown."));
+      return;
+    }
     replayLeft = resume.result === "caught_up" ? 0 : (resume.count ?? null);
     replayTo = resume.to ?? null;
     caughtUp();
@@ -113,6 +125,9 @@ function isAtEnd(): boolean {
 }
 
 function onEvent(event: Parameters<typeof eventItem>[0], text: string): void {
+  if (holdsInstead(text)) {
+    return;
+  }
   received++;
   meter.add(performance.now());
   append(eventItem(event, text));
@@ -121,18 +136,22 @@ function onEvent(event: Parameters<typeof eventItem>[0], text: string): void {
       replayLeft = Math.max(0, replayLeft - 1);
     }
     caughtUp();
-    if (mode.value === "replay" && log.isFull) {
-      hold();
-    }
   }
+  lastAt = connectionNow?.position ?? lastAt;
 }
 
-/** A replay that fills the list waits, so that its beginning, for which somebody came, stays. */
-function hold(): void {
-  mode.value = "held";
-  heldAt = connectionNow?.position ?? null;
-  connectionNow?.close();
+/** A replay that has filled the list waits, so that its beginning, for which somebody came, stays; it goes on with what has no
+ * room now. True: nothing more is to be taken. */
+function holdsInstead(text: string): boolean {
+  if (mode.value === "replay" && !paused.value && lastAt !== null && !log.hasRoom(text)) {
+    mode.value = "held";
+    heldAt = lastAt;
+    connectionNow?.close();
+    schedule();
+  }
+  return mode.value === "held";
 }
+let lastAt: string | null = null; /* behind the newest event that the page has */
 let heldAt: string | null = null;
 
 function openStream(since: string | null): void {
@@ -168,6 +187,7 @@ function reset(): void {
   log.clear();
   pending.clear();
   received = 0;
+  lastAt = null;
   waiting.value = 0;
   paused.value = pausedByItself.value = false;
   following.value = true;
@@ -219,13 +239,7 @@ export function pause(): void {
 
 export function resume(): void {
   paused.value = pausedByItself.value = false;
-  const isMore = pending.isFull;
-  if (isMore) {
-    log.append(noticeItem("More events passed while this was paused than the page keeps:", pausedAt));
-  }
-  for (let i = isMore ? 1 : 0; i < pending.size; i++) { /* the notice takes the place of the oldest */
-    log.append(pending.item(i)!);
-  }
+  log.appendAll(pending, noticeItem("More events passed while this was paused than the page keeps:", pausedAt));
   pending.clear();
   following.value = true;
   schedule();
