@@ -189,6 +189,67 @@ export async function a_long_replay_waits_when_the_page_is_full({ page, open }) 
   await page.waitForSelector(".mode", { state: "detached" });
 }
 
+export async function a_replay_of_large_events_waits_with_its_beginning({ page, open }) {
+  const text = "x".repeat(700_000);
+  for (let n = 0; n < 60; n++) {
+    await push([text]);
+  }
+  await act("wait_received", { seq: 60 });
+  await open("#/live");
+  await page.click("button:has-text('Replay')");
+  await page.click("text=everything kept");
+  await page.waitForSelector("[data-mode=held]");
+  await page.$eval(".list", (list) => (list.scrollTop = 0));
+  await page.waitForSelector(".row[data-seq='1']"); // characters fill the page long before the number of events does
+  const held = Number(await page.innerText("#shown"));
+  assert.ok(held > 30 && held < 60, `${held} held`);
+  await page.click("text=Next events");
+  await kept(page, 60 - held);
+  await page.waitForSelector(`.row[data-seq='${held + 1}']`);
+  await page.waitForSelector(".mode", { state: "detached" });
+}
+
+export async function a_replay_from_a_position_nobody_gave_out_is_live_at_once({ page, open }) {
+  await push([0, 1]);
+  await act("wait_received", { seq: 2 });
+  await open("#/live");
+  await kept(page, 2);
+  await page.click("button:has-text('Replay')");
+  await page.fill("#jump-to", `${await act("epoch")}-99999`);
+  await page.press("#jump-to", "Enter");
+  await notice(page, "never gave out this position");
+  await page.waitForSelector(".mode", { state: "detached" });
+  await push(["after"]);
+  await page.waitForSelector(".row[data-seq='3']");
+}
+
+export async function a_digit_right_behind_r_goes_into_the_field({ page, open }) {
+  await open("#/live");
+  const focused = await page.evaluate(async () => {
+    const { port1, port2 } = new MessageChannel();
+    const next = new Promise((done) => (port1.onmessage = done)); // the next task, before anything is painted
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "r", bubbles: true }));
+    port2.postMessage("");
+    await next;
+    return document.activeElement.id;
+  });
+  assert.equal(focused, "jump-to");
+}
+
+export async function large_numbers_are_shown_whole({ page, open }) {
+  await open("#/live");
+  await push([0]);
+  await page.waitForSelector(".row[data-seq='1']");
+  for (const width of [1400, 1100, 800]) {
+    await page.setViewportSize({ width, height: 900 });
+    const [needed, room] = await page.$eval(".cell.seq", (cell) => {
+      cell.textContent = "216,777,395";
+      return [cell.scrollWidth, cell.clientWidth];
+    });
+    assert.ok(needed <= room, `${width}: ${needed} of ${room}`);
+  }
+}
+
 export async function a_pause_that_was_too_long_is_told_and_can_be_replayed({ page, open }) {
   const values = Array.from({ length: 1000 }, (_, n) => n);
   await open("#/live");

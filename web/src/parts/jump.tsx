@@ -2,7 +2,7 @@
  * jump: where the stream begins: now, or an earlier moment, number or position that is still kept.
  */
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { JSX } from "preact";
 import { stats } from "../state/figures.js";
 import { replay } from "../state/live.js";
@@ -32,7 +32,8 @@ export function Jump(): JSX.Element {
     close();
     replay(since);
   };
-  useEffect(() => {
+  /* Before the next key comes: a digit that is typed at once belongs to the field, not to the keys of the views. */
+  useLayoutEffect(() => {
     if (!isJumpOpen.value) {
       return undefined;
     }
