@@ -40,10 +40,16 @@ function keep(entries: Sent[]): void {
   }
 }
 
-export async function send(draft: Draft): Promise<Sent> {
+/** Sends at once; `n` names the entry, which is there already and waits for its answer. */
+export function send(draft: Draft): { n: number; done: Promise<Sent> } {
   const started = performance.now();
   const entry: Sent = { n: next++, at: Date.now() / 1000, draft, tookMs: null, answer: null, error: null };
   keep([entry, ...sent.value]);
+  return { n: entry.n, done: answered(entry, started) };
+}
+
+async function answered(entry: Sent, started: number): Promise<Sent> {
+  const { draft } = entry;
   const options = { ...membersOf(draft), isText: true, ...(draft.durability ? { durability: draft.durability as Published["durability"] } : {}) };
   let done: Sent;
   try {

@@ -26,6 +26,13 @@ function change(part: Partial<Draft>): void {
   draft.value = { ...draft.value, ...part };
 }
 
+/** What is under way is shown at once: an earlier answer would be taken for this one's. */
+function sendAndShow(wanted: Draft): Promise<Sent> {
+  const { n, done } = send(wanted);
+  shown.value = n;
+  return done;
+}
+
 async function submit(): Promise<void> {
   const mistakes = mistakesIn(draft.value);
   isTried.value = true;
@@ -36,9 +43,8 @@ async function submit(): Promise<void> {
     return;
   }
   isSending.value = true;
-  const done = await send(draft.value);
+  await sendAndShow(draft.value);
   isSending.value = false;
-  shown.value = done.n;
 }
 
 const advice: Record<string, string> = {
@@ -155,7 +161,7 @@ function SentRow({ entry }: { entry: Sent }): JSX.Element {
         <span class="sent-result"><span class="dot" aria-hidden="true" />{result}</span>
         <code>{entry.draft.data.replace(/\s+/g, " ").slice(0, 120)}</code>
       </button>
-      <button type="button" class="quiet" onClick={() => void send(entry.draft).then((done) => (shown.value = done.n))} aria-label={`Send ${entry.draft.event_type} again`}>Again</button>
+      <button type="button" class="quiet" onClick={() => void sendAndShow(entry.draft)} aria-label={`Send ${entry.draft.event_type} again`}>Again</button>
     </li>
   );
 }
