@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { ago, bytes, count, duration, rate, seqOf, short } from "../src/lib/format.js";
 import { History, levelLines, rateLines } from "../src/lib/history.js";
-import { gatewayVerdict, hubVerdict, rateBetween, sampleOf, type Sample, type Stats } from "../src/lib/stats.js";
+import { behindText, gatewayVerdict, hubVerdict, isHubAway, keepingText, rateBetween, sampleOf, type Sample, type Stats } from "../src/lib/stats.js";
 import { arrange, RateMemory, sparkPath, type TypeRow } from "../src/lib/types-table.js";
 
 function statsOf(change: { link?: object; gateway?: object; hub?: object | null } = {}): Stats {
@@ -36,6 +36,21 @@ describe("a sample", () => {
     const found = sampleOf(statsOf({ hub: null }), 5);
     expect([found.in.ZeroMQ, found.journalBytes, found.journalAge]).toEqual([0, null, null]);
     expect(sampleOf(statsOf({ hub: { journal: { bytes: 9, age_s: 3 } } }), 5)).toMatchObject({ journalBytes: 9, journalAge: 3 });
+  });
+});
+
+describe("a hub that is away", () => {
+  const away = statsOf({ hub: null, link: { connected: false } });
+
+  it("is said to be away only by a gateway that answers", () => {
+    expect([isHubAway(away, true), isHubAway(away, false), isHubAway(statsOf(), true), isHubAway(null, true)]).toEqual([true, false, false, false]);
+  });
+
+  it("leaves unknown what only it could tell", () => {
+    expect(behindText(away, null)).toContain("unknown");
+    expect([behindText(statsOf(), null), behindText(statsOf(), "7")]).toEqual(["gateway is up to date", "gateway 7 behind the hub"]);
+    expect(["Kept by the hub", "Kept by the hub", "Kept in memory", "Journal"])
+      .toEqual([null, away, statsOf(), statsOf({ hub: { journal: {} } })].map(keepingText));
   });
 });
 

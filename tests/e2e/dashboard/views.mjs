@@ -21,6 +21,8 @@ export async function the_overview_tells_figures_and_health({ page, open }) {
   await page.waitForSelector(".legend >> text=bad_json");
   await page.waitForSelector(".chart canvas");
   assert.equal((await page.$$(".chart canvas")).length, 6);
+  const beside = await page.$eval(".chart", (chart) => chart.querySelector("canvas").getBoundingClientRect().right - chart.querySelector(".u-over").getBoundingClientRect().right);
+  assert.ok(beside >= 24, `${beside} pixels for the half of the last time`);
   await page.click("label:has-text('1 h')");
   await page.waitForSelector("input:checked + span:text-is('1 h')");
 }
@@ -32,6 +34,9 @@ export async function the_overview_says_why_it_is_not_ready({ browser, page, ope
   await act("kill", { what: "hub" });
   await page.waitForSelector(".health[data-tone=bad] >> text=Not ready, because");
   await page.waitForSelector(".banner[data-tone=bad] >> text=Nothing can be published");
+  await page.waitForSelector("#status[data-state=away]:has-text('the hub is away')");
+  await page.waitForSelector(".tile:has-text('Lag') >> text=unknown");
+  await page.waitForSelector(".chart[aria-label='Kept by the hub']");
   await act("start", { what: "hub" });
   await page.waitForSelector(".health[aria-label=Gateway] >> text=Ready");
   await page.waitForSelector(".banner", { state: "detached" });
@@ -76,6 +81,26 @@ export async function the_form_publishes_and_shows_the_answer({ page, open }) {
   assert.match(await page.inputValue("#publish-data"), /grüße/);
   await page.reload();
   await page.waitForSelector(".sent >> nth=1"); // the list outlives a reload
+}
+
+export async function an_event_under_way_hides_the_answer_before({ page, open }) {
+  let held = null; // what the gateway said since it was held
+  await page.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => (held ? held.push(() => socket.send(message)) : socket.send(message)));
+  });
+  await open("#/publish");
+  await page.fill("#publish-event_type", "first");
+  await page.click("#send");
+  await page.waitForSelector("#answer:has-text('Event 1')");
+  held = [];
+  await page.click("#send");
+  await page.waitForSelector(".answer:has-text('Waiting for')");
+  assert.equal(await page.$("#answer"), null);
+  const late = held;
+  held = null;
+  late.forEach((send) => send());
+  await page.waitForSelector("#answer:has-text('Event 2')");
 }
 
 export async function the_form_says_what_is_wrong({ page, open }) {

@@ -140,6 +140,24 @@ export interface Verdict {
   why: string;
 }
 
+/** Known to be away, by a gateway that answers. */
+export function isHubAway(stats: Stats | null, isReached: boolean): boolean {
+  return stats !== null && isReached && !stats.gateway.link.connected;
+}
+
+/** How far the gateway is behind, which only a hub can tell that is there. */
+export function behindText({ gateway: { link }, hub }: Stats, behind: string | null): string {
+  if (!link.connected || !hub) {
+    return "the hub is away: how far behind the gateway is, is unknown";
+  }
+  return behind === null ? "gateway is up to date" : `gateway ${behind} behind the hub`;
+}
+
+/** Where the hub keeps events, as the title of their chart; an absent hub may do either. */
+export function keepingText(stats: Stats | null): string {
+  return !stats?.hub ? "Kept by the hub" : stats.hub.journal ? "Journal" : "Kept in memory";
+}
+
 /** A reason without its age, which would change with every look. */
 function steady(reason: string): string {
   return reason.replace(/ for [\d.]+ m?s\b/, "");

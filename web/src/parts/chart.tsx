@@ -55,7 +55,7 @@ function optionsOf({ names, axis, area, binary }: ChartProps, width: number, ove
     width,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 4, 0, 0],
+    padding: [8, 26, 0, 0], /* room for the half of a time below the last moment */
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { y: { range: upper } },
     axes: [

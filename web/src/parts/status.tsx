@@ -6,8 +6,9 @@ import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import type { State } from "notifyhub-client";
 import { count, seqOf } from "../lib/format.js";
+import { isHubAway } from "../lib/stats.js";
 import { connection } from "../state/gateway.js";
-import { stats } from "../state/figures.js";
+import { isReached, stats } from "../state/figures.js";
 import { mode, stream } from "../state/live.js";
 
 /** "connection lost, resuming from 1234": the number says that nothing behind it will be missed. */
@@ -31,9 +32,11 @@ export function stateText(state: State, lastSeq: number | null): string {
 
 export function Status(): JSX.Element {
   const state = useComputed(() => (stream.value && stream.value.name !== "closed" && mode.value !== "held" ? stream.value : connection.value));
-  const { name } = state.value;
+  /* "live" alone would promise news that cannot come. */
+  const isAway = state.value.name === "live" && isHubAway(stats.value, isReached.value);
+  const name = isAway ? "away" : state.value.name;
   const link = stats.value?.gateway.link;
-  const text = stateText(state.value, link ? link.received_seq : null);
+  const text = isAway ? "connected, but the hub is away" : stateText(state.value, link ? link.received_seq : null);
   return (
     <p class="status" id="status" role="status" data-state={name} title={state.value.reason || undefined}>
       <span class="dot" aria-hidden="true" />

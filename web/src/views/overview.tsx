@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { bytes, count, duration, rate, short } from "../lib/format.js";
 import { levelLines, rateLines } from "../lib/history.js";
-import { gatewayVerdict, hubVerdict, sum, type Sample, type Stats, type Verdict } from "../lib/stats.js";
+import { behindText, gatewayVerdict, hubVerdict, keepingText, sum, type Sample, type Stats, type Verdict } from "../lib/stats.js";
 import { Chart } from "../parts/chart.js";
 import { Loading } from "../parts/states.js";
 import { history, isReached, samples, stats } from "../state/figures.js";
@@ -84,7 +84,7 @@ function Tiles({ found }: { found: Stats }): JSX.Element {
       <Tile name="Events out" value={rate(total((sample) => sum(sample.out)))} unit="/s" detail={parts(outRates, rate)} />
       <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={parts(last.subscribers, count).replace("ZeroMQ", "ZeroMQ patterns")} />
       <Tile name="Lag" value={count(last.lag)} unit="events" tone={last.lag > 1000 ? "warn" : undefined as never}
-        detail={last.behind > 0 ? `slowest reader; gateway ${count(last.behind)} behind the hub` : "slowest reader; gateway is up to date"} />
+        detail={`slowest reader; ${behindText(found, last.behind > 0 ? count(last.behind) : null)}`} />
       <Tile name="Drops and refusals" value={count(drops)} tone={dropRate > 0 ? "warn" : undefined as never}
         detail={drops === 0 ? "none since the start" : `${rate(dropRate)}/s now`} />
     </dl>
@@ -107,7 +107,6 @@ function Charts(): JSX.Element {
   const outDoors = ["SSE", "WebSocket", "HTTP"];
   const subscribers = ["SSE", "WebSocket", "ZeroMQ"];
   const reasons = topReasons(all);
-  const hasJournal = stats.value?.hub?.journal !== undefined;
   return (
     <div class="charts">
       <Chart {...common} title="Events in" unit="/s by door" names={inDoors} format={rate} area lines={rateLines(all, inDoors, (sample) => sample.in)} />
@@ -118,13 +117,16 @@ function Charts(): JSX.Element {
         lines={levelLines(all, [(sample) => sample.lag, (sample) => sample.behind])} />
       <Chart {...common} title="Drops and refusals" unit="/s by reason" names={reasons.length > 0 ? reasons : ["none so far"]} format={rate}
         lines={rateLines(all, reasons.length > 0 ? reasons : ["none so far"], (sample) => sample.drops)} />
-      <Chart {...common} title={hasJournal ? "Journal" : "Kept in memory"} unit={journalUnit()} names={["size"]} format={bytes} axis={bytes} binary area
+      <Chart {...common} title={keepingText(stats.value)} unit={journalUnit()} names={["size"]} format={bytes} axis={bytes} binary area
         lines={levelLines(all, [(sample) => sample.journalBytes])} />
     </div>
   );
 }
 
 function journalUnit(): string {
+  if (!stats.value?.hub) {
+    return "unknown while the hub is away";
+  }
   const age = history.last?.journalAge;
   const most = stats.value?.hub?.journal?.max_bytes ?? stats.value?.hub?.ring?.max_bytes;
   return [most ? `of ${bytes(most)}` : "", age === null || age === undefined ? "" : `oldest event ${duration(age)} old`].filter(Boolean).join(", ");
