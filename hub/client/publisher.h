@@ -43,6 +43,7 @@ struct nhub_publisher {
     enum flight_knowledge knowledge;
     char epoch[EPOCH_LEN + 1]; /* of the connection of now, "" = not told yet */
     bool is_epoch_mixed;       /* it changed on this connection */
+    bool is_hub_leaving;       /* it said that it stops: its connection breaks soon */
     int64_t memory_ms;         /* how long the hub remembers ids; 0 = it does not */
 
     struct ack_box ack; /* the one that is lent by a publish that was waited for */

@@ -40,6 +40,7 @@ struct pending {
     int mode, durability;
     int64_t sent_ms, deadline_ms;
     bool is_lost, was_resent;
+    bool was_refused;          /* lost, and surely not accepted: the hub said that it stops */
     char epoch[EPOCH_LEN + 1]; /* of a lost one */
     struct zframe *frames;     /* kept for another try, NULL when there is none */
     size_t frame_count;
@@ -115,17 +116,47 @@ static void remove_lost(struct nhub_publisher *p, struct pending *pending)
     p->lost_count--;
 }
 
+static bool may_be_kept(const struct pending *pending)
+{
+    const struct nhub_publisher *p = pending->publisher;
+
+    return pending->frames && p->epoch[0] != '\0' && !p->is_epoch_mixed;
+}
+
+static void keep(struct pending *pending)
+{
+    memcpy(pending->epoch, pending->publisher->epoch, sizeof pending->epoch);
+    add_lost(pending->publisher, pending);
+}
+
 static void take_loss(struct pending *pending)
 {
-    struct nhub_publisher *p = pending->publisher;
-    const bool is_epoch_known = p->epoch[0] != '\0' && !p->is_epoch_mixed;
-
-    if (!pending->frames || !is_epoch_known) {
+    if (may_be_kept(pending)) {
+        keep(pending);
+    } else {
         fail(pending, NHUB_ECLOSED);
-        return;
     }
-    memcpy(pending->epoch, p->epoch, sizeof pending->epoch);
-    add_lost(p, pending);
+}
+
+static bool is_of_a_leaving_hub(const struct requester_answer *answer)
+{
+    return answer->err == NHUB_OK && !answer_bool(answer->json, "success") &&
+           strcmp(answer_text(answer->json, "code", ""), "shutting_down") == 0;
+}
+
+/* A hub that stops takes nothing any more; its successor will. */
+static void take_refusal(struct pending *pending)
+{
+    pending->was_refused = !pending->was_resent;
+    pending->publisher->is_hub_leaving = true;
+    keep(pending);
+}
+
+/* A lost one that is not sent again: `unknown`, or surely not accepted. */
+static void give_up(struct pending *pending, nhub_err unknown)
+{
+    remove_lost(pending->publisher, pending);
+    fail(pending, pending->was_refused ? NHUB_EUNAVAIL : unknown);
 }
 
 static void note_epoch(struct nhub_publisher *p, const struct json_t *json)
@@ -146,6 +177,10 @@ static void on_answer(void *context, uint64_t request_id, const struct requester
     (void)request_id;
     if (answer->err == NHUB_ECLOSED && !pending->publisher->is_closing) {
         take_loss(pending);
+        return;
+    }
+    if (is_of_a_leaving_hub(answer) && may_be_kept(pending) && !pending->publisher->is_closing) {
+        take_refusal(pending);
         return;
     }
     if (answer->err == NHUB_OK) {
@@ -297,13 +332,12 @@ static void send_lost(struct nhub_publisher *p, int64_t now_ms)
 {
     struct pending *pending = NULL;
 
-    while (p->knowledge == FLIGHT_KNOWN && (pending = p->lost_first)) {
+    while (p->knowledge == FLIGHT_KNOWN && !p->is_hub_leaving && (pending = p->lost_first)) {
         struct zframe *frames = NULL;
         nhub_err err = NHUB_OK;
 
         if (!may_repeat(p, pending, now_ms)) {
-            remove_lost(p, pending);
-            fail(pending, NHUB_ECLOSED);
+            give_up(pending, NHUB_ECLOSED);
             continue;
         }
         if (share_frames(pending->frames, pending->frame_count, &frames) != NHUB_OK) {
@@ -316,6 +350,7 @@ static void send_lost(struct nhub_publisher *p, int64_t now_ms)
         }
         remove_lost(p, pending);
         pending->was_resent = true;
+        pending->was_refused = false;
     }
 }
 
@@ -367,8 +402,7 @@ static void expire_lost(struct nhub_publisher *p, int64_t now_ms)
     for (struct pending *pending = p->lost_first; pending; pending = next) {
         next = pending->next;
         if (pending->deadline_ms <= now_ms) {
-            remove_lost(p, pending);
-            fail(pending, NHUB_ETIMEOUT);
+            give_up(pending, NHUB_ETIMEOUT);
             /* The callback may have changed the list. */
             next = p->lost_first;
         }
@@ -385,6 +419,7 @@ void flight_turn(struct nhub_publisher *p)
         p->knowledge = FLIGHT_UNKNOWN;
         p->epoch[0] = '\0';
         p->is_epoch_mixed = false;
+        p->is_hub_leaving = false;
     }
     ask_position(p, now_ms);
     send_lost(p, now_ms);
@@ -405,10 +440,7 @@ void flight_give_up(struct nhub_publisher *p)
 {
     p->is_closing = true;
     while (p->lost_first) {
-        struct pending *pending = p->lost_first;
-
-        remove_lost(p, pending);
-        fail(pending, NHUB_ECLOSED);
+        give_up(p->lost_first, NHUB_ECLOSED);
     }
     requester_give_up(p->requester, NHUB_ECLOSED);
 }
