@@ -30,6 +30,7 @@ void link_sockets_close(struct link_sockets *s)
 {
     /* The monitored ones first: the library's thread waits for ever to tell a monitor that is gone,
      * and closing the monitored socket waits for that thread. */
+    s->is_connected = false;
     zsock_destroy(&s->sub);
     zsock_destroy(&s->dealer);
     zsock_destroy(&s->sub_monitor);
@@ -58,11 +59,8 @@ static nhub_err open_sub(struct link_sockets *s)
 
 static nhub_err open_dealer(struct link_sockets *s)
 {
-    const struct zsock_options options = {.sndhwm = s->request_hwm,
-                                          .rcvhwm = s->request_hwm,
-                                          .linger_ms = 0,
-                                          .max_msg_bytes = -1,
-                                          .immediate = true};
+    const struct zsock_options options = {
+        .sndhwm = s->request_hwm, .rcvhwm = s->request_hwm, .linger_ms = 0, .max_msg_bytes = -1};
     nhub_err err = zsock_create(&s->dealer, s->ctx, ZSOCK_DEALER, &options);
 
     if (err == NHUB_OK) {
@@ -92,19 +90,23 @@ size_t link_sockets_poll(const struct link_sockets *s, bool want_events, bool wa
         return 0;
     }
     items[0] = (struct zpoll_item){.sock = s->sub, .want_in = want_events};
-    items[1] = (struct zpoll_item){.sock = s->dealer, .want_in = true, .want_out = want_out};
+    items[1] = (struct zpoll_item){
+        .sock = s->dealer, .want_in = true, .want_out = want_out && s->is_connected};
     items[2] = (struct zpoll_item){.sock = s->sub_monitor, .want_in = true};
     items[3] = (struct zpoll_item){.sock = s->dealer_monitor, .want_in = true};
     return LINK_SOCKETS_POLL;
 }
 
-static bool was_cut(struct zsock *monitor)
+static bool was_cut(struct zsock *monitor, bool *is_connected)
 {
     enum zmonitor_event event = ZMONITOR_OTHER;
     bool is_cut = false;
 
     while (zmonitor_next(monitor, &event) == NHUB_OK) {
         is_cut = is_cut || event == ZMONITOR_DISCONNECTED;
+        if (event != ZMONITOR_OTHER) {
+            *is_connected = event == ZMONITOR_CONNECTED;
+        }
     }
     return is_cut;
 }
@@ -112,10 +114,11 @@ static bool was_cut(struct zsock *monitor)
 bool link_sockets_were_cut(struct link_sockets *s)
 {
     bool is_cut = false;
+    bool sub_is_connected = false; /* it only receives */
 
     if (link_sockets_are_open(s)) {
-        is_cut = was_cut(s->sub_monitor);
-        is_cut = was_cut(s->dealer_monitor) || is_cut;
+        is_cut = was_cut(s->sub_monitor, &sub_is_connected);
+        is_cut = was_cut(s->dealer_monitor, &s->is_connected) || is_cut;
     }
     return is_cut;
 }
@@ -273,8 +276,11 @@ nhub_err link_sockets_send(struct link_sockets *s, const char *text, size_t len,
                            void *context)
 {
     const char *type = message_type_name(MESSAGE_REQ);
-    nhub_err err = zsock_send_bytes(s->dealer, type, strlen(type), true);
+    nhub_err err = NHUB_EAGAIN;
 
+    if (s->is_connected) {
+        err = zsock_send_bytes(s->dealer, type, strlen(type), true);
+    }
     if (err != NHUB_OK) {
         return err;
     }

@@ -2,8 +2,9 @@
  * link_sockets: the two sockets of the hub link, a SUB of everything and a DEALER, made and closed
  * together, with monitors that tell when a connection broke.
  *
- * Linger is 0 and the DEALER queues to completed connections only, so that nothing goes out later
- * than it was meant to. Threads: all calls from the hub link's thread.
+ * Linger is 0 and the DEALER is given something to send only while it is connected, so that nothing
+ * goes out later than it was meant to: what it still has when a connection breaks goes with it.
+ * Threads: all calls from the hub link's thread.
  */
 #ifndef GATEWAY_LINK_SOCKETS_H
 #define GATEWAY_LINK_SOCKETS_H
@@ -21,6 +22,7 @@ struct link_sockets {
     uint16_t publisher_port, requests_port;
     int request_hwm; /* messages in each direction of the DEALER */
     struct zsock *sub, *dealer, *sub_monitor, *dealer_monitor; /* NULL while closed */
+    bool is_connected; /* the DEALER, as far as its monitor was read */
 };
 
 /* host is borrowed. Errors: NHUB_ENOMEM, NHUB_ESYS. */

@@ -127,7 +127,7 @@ static bool set_common(struct zsock *s, int linger_ms)
 static bool set_options(struct zsock *s, enum zsock_type type, const struct zsock_options *o)
 {
     return set_common(s, o->linger_ms) && set_int(s, ZMQ_SNDHWM, o->sndhwm) &&
-           set_int(s, ZMQ_RCVHWM, o->rcvhwm) && set_int(s, ZMQ_IMMEDIATE, o->immediate ? 1 : 0) &&
+           set_int(s, ZMQ_RCVHWM, o->rcvhwm) &&
            zmq_setsockopt(s->handle, ZMQ_MAXMSGSIZE, &o->max_msg_bytes, sizeof o->max_msg_bytes) ==
                0 &&
            (type != ZSOCK_XPUB || set_int(s, ZMQ_XPUB_VERBOSER, o->xpub_verboser ? 1 : 0)) &&

@@ -4,8 +4,10 @@
  *
  * A socket belongs to the thread that made it. High-water marks and linger are set explicitly for
  * each socket; ZeroMQ heartbeats are never set (libzmq 4.3.4 aborts with a reached high-water mark,
- * libzmq #3937), TCP keepalive is. The descriptor is edge-triggered: after a wake-up receive until
- * NHUB_EAGAIN, or come back by yourself.
+ * libzmq #3937), TCP keepalive is. Nor is ZMQ_IMMEDIATE: with it a connection that breaks takes the
+ * rest of a message away that is being read, and the next receive aborts the process (fq.cpp,
+ * `!_more`); who wants to send to completed connections only asks the monitor. The descriptor is
+ * edge-triggered: after a wake-up receive until NHUB_EAGAIN, or come back by yourself.
  */
 #ifndef NHUB_BASE_ZSOCK_H
 #define NHUB_BASE_ZSOCK_H
@@ -33,7 +35,6 @@ struct zsock_options {
     int sndhwm, rcvhwm;    /* messages; 0 = ZeroMQ's "no limit", so always set them */
     int linger_ms;         /* -1 = for ever */
     int64_t max_msg_bytes; /* -1 = none */
-    bool immediate;        /* queue only to completed connections */
     bool xpub_verboser;    /* tell every subscribe and unsubscribe */
     bool router_mandatory; /* unroutable or full is NHUB_ENOTFOUND / NHUB_EAGAIN instead of silence
                             */

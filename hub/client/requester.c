@@ -6,7 +6,8 @@
  *
  * A loss is seen by the socket's monitor. Its order against our sends is what makes it exact: after
  * a loss nothing is sent before it was processed, and only once the monitor says that the next
- * connection stands, so a request in flight always belongs to the connection of now.
+ * connection stands, so a request in flight always belongs to the connection of now. Each
+ * connection has a socket of its own: what the old one had not sent goes with it.
  */
 #include "client/requester.h"
 
@@ -41,9 +42,9 @@ struct requester {
     struct zsock *monitor; /* of sock */
     struct wakeup *wakeup; /* lent; NULL = nobody watches */
     bool is_connected;     /* as far as the monitor was read */
-    bool is_fresh;         /* nothing was sent since it stands */
     int64_t monitor_ms;    /* when the monitor was read for a send last */
     bool has_loss;         /* the connection broke, and what was in flight does not know yet */
+    bool has_old_socket;   /* of a connection that broke */
     uint64_t losses;
     char host[256];
     uint16_t port;
@@ -73,7 +74,7 @@ static void close_link(struct link *link)
 static nhub_err open_link(const struct requester *r, struct link *out)
 {
     const struct zsock_options options = {
-        .sndhwm = QUEUE_MESSAGES, .rcvhwm = QUEUE_MESSAGES, .max_msg_bytes = -1, .immediate = true};
+        .sndhwm = QUEUE_MESSAGES, .rcvhwm = QUEUE_MESSAGES, .max_msg_bytes = -1};
     struct link link = {0};
     nhub_err err = zsock_create(&link.sock, r->ctx, ZSOCK_DEALER, &options);
 
@@ -100,10 +101,10 @@ static void read_monitor(struct requester *r)
         if (event == ZMONITOR_DISCONNECTED) {
             /* A handshake that failed loses nothing: nothing was sent yet. */
             r->has_loss |= r->is_connected;
+            r->has_old_socket |= r->is_connected;
             r->is_connected = false;
         } else if (event == ZMONITOR_CONNECTED) {
             r->is_connected = true;
-            r->is_fresh = true;
         }
     }
     if (has_news && r->wakeup) {
@@ -249,14 +250,7 @@ bool requester_is_ready(struct requester *r)
         r->monitor_ms = now_ms;
         read_monitor(r);
     }
-    if (!r->is_connected || r->has_loss) {
-        return false;
-    }
-    if (r->is_fresh) {
-        /* Makes libzmq look at its commands: the pipe of the old connection is gone afterwards. */
-        r->is_fresh = !zsock_writable(r->sock);
-    }
-    return !r->is_fresh;
+    return r->is_connected && !r->has_loss;
 }
 
 nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json,
@@ -482,6 +476,25 @@ static nhub_err receive(struct requester *r, size_t *out_count)
     return NHUB_OK;
 }
 
+nhub_err requester_reconnect(struct requester *r)
+{
+    struct link fresh = {0};
+    nhub_err err = open_link(r, &fresh);
+
+    if (err != NHUB_OK) {
+        return err;
+    }
+    unwatch(r);
+    read_monitor(r);
+    close_link(&(struct link){.sock = r->sock, .monitor = r->monitor});
+    r->sock = fresh.sock;
+    r->monitor = fresh.monitor;
+    r->is_connected = false;
+    r->has_old_socket = false;
+    r->has_loss = true;
+    return watch(r);
+}
+
 /* Ends what was in flight when the connection broke. The answers that came before were read. */
 static size_t lose(struct requester *r)
 {
@@ -490,9 +503,15 @@ static size_t lose(struct requester *r)
     if (!r->has_loss) {
         return 0;
     }
+    /* Without memory for another socket the old one connects again, and sends what it still has:
+     * its outcome is unknown as well. */
+    if (r->has_old_socket) {
+        NHUB_IGNORE(requester_reconnect(r));
+    }
     /* Cleared last: what a callback wants to send has to wait until all of them know. */
     requester_give_up(r, NHUB_ECLOSED);
     r->has_loss = false;
+    r->has_old_socket = false;
     r->losses++;
     return count;
 }
@@ -572,25 +591,6 @@ nhub_err requester_await_peer(struct requester *r, int64_t deadline_ms)
             return err;
         }
     }
-}
-
-nhub_err requester_reconnect(struct requester *r)
-{
-    struct link fresh = {0};
-    nhub_err err = open_link(r, &fresh);
-
-    if (err != NHUB_OK) {
-        return err;
-    }
-    unwatch(r);
-    read_monitor(r);
-    close_link(&(struct link){.sock = r->sock, .monitor = r->monitor});
-    r->sock = fresh.sock;
-    r->monitor = fresh.monitor;
-    r->is_connected = false;
-    r->is_fresh = false;
-    r->has_loss = true;
-    return watch(r);
 }
 
 int64_t requester_deadline_ms(const struct requester *r)

@@ -168,15 +168,12 @@ static void push_reaches_pull_with_the_address_of_the_peer(void **state)
 
 static void a_sent_frame_is_taken_and_an_unsent_one_kept(void **state)
 {
-    struct zsock_options immediate = plain;
-    struct zsock *push = NULL;
+    struct zsock *push = create(*state, ZSOCK_PUSH);
     struct zsock *pull = create(*state, ZSOCK_PULL);
     struct zframe f;
     uint16_t port = 0;
 
     /* Without a peer there is nowhere to put it. */
-    immediate.immediate = true;
-    assert_int_equal(zsock_create(&push, *state, ZSOCK_PUSH, &immediate), NHUB_OK);
     assert_int_equal(zframe_init_copy(&f, "kept", 4), NHUB_OK);
     assert_int_equal(zsock_send(push, &f, false), NHUB_EAGAIN);
     assert_int_equal(zframe_size(&f), 4);
@@ -399,6 +396,38 @@ static void inproc_endpoints_work(void **state)
     zsock_destroy(&pull);
 }
 
+/* libzmq looks at what happened to connections between the frames of a message as well. */
+static void a_message_that_has_come_outlives_its_connection(void **state)
+{
+    struct zsock_options named = plain;
+    struct zsock *router = create(*state, ZSOCK_ROUTER);
+    struct zsock *dealer = NULL;
+    struct zsock *events = NULL;
+    uint16_t port = 0;
+
+    named.identity = "client-1";
+    assert_int_equal(zsock_create(&dealer, *state, ZSOCK_DEALER, &named), NHUB_OK);
+    assert_int_equal(zsock_monitor(dealer, *state, &events), NHUB_OK);
+    assert_int_equal(zsock_bind(router, "127.0.0.1", 0, &port), NHUB_OK);
+    assert_int_equal(zsock_connect(dealer, "127.0.0.1", port), NHUB_OK);
+    expect_event(events, ZMONITOR_CONNECTED);
+    assert_int_equal(zsock_send_bytes(dealer, "hello", 5, false), NHUB_OK);
+    expect_frame(router, "client-1", 8, true);
+    expect_frame(router, "hello", 5, false);
+    assert_int_equal(zsock_send_bytes(router, "client-1", 8, true), NHUB_OK);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(zsock_send_bytes(router, "line", 4, i < 499), NHUB_OK);
+    }
+    expect_frame(dealer, "line", 4, true);
+    zsock_destroy(&router);
+    expect_event(events, ZMONITOR_DISCONNECTED);
+    for (int i = 1; i < 500; i++) {
+        expect_frame(dealer, "line", 4, i < 499);
+    }
+    zsock_destroy(&dealer);
+    zsock_destroy(&events);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +438,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sent_frame_is_taken_and_an_unsent_one_kept, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(messages_of_many_frames_can_be_skipped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_message_that_has_come_outlives_its_connection, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(dealer_and_router_talk_and_unknown_peers_are_told, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(subscriptions_are_byte_prefixes_that_xpub_sees, set_up,
