@@ -2,7 +2,7 @@
  * access: for everybody. axe looks at each view in light and dark and on a phone; nothing comes from elsewhere.
  */
 import assert from "node:assert/strict";
-import { axeSource } from "./browser.mjs";
+import { AWAY, axeSource } from "./browser.mjs";
 import { act, push } from "./stage.mjs";
 
 const VIEWS = ["overview", "live", "types", "publish", "clients"];
@@ -17,6 +17,7 @@ async function lookAtAll(page, open) {
   const found = [];
   const look = async (what) => found.push(...(await violations(page)).map((text) => `${what}: ${text}`));
   await push([{ a: 1 }, { b: [true, null, "x"] }], { type: "order.created", correlation: "c-1" });
+  await act("request", { method: "PUT", path: "/groups/billing", body: { event_type: ["order.*"] } });
   for (const view of VIEWS) {
     await open(`#/${view}`);
     await page.waitForFunction(() => !document.querySelector(".loading"));
@@ -39,6 +40,13 @@ async function lookAtAll(page, open) {
       await page.waitForSelector("dialog[open]");
       await look("the keys");
       await page.keyboard.press("Escape");
+    } else if (view === "types") {
+      await page.click("button.open");
+      await page.waitForSelector(".newest .json");
+      await look("types, an open one");
+    } else if (view === "clients") {
+      await page.waitForSelector("tr[data-group=billing]");
+      await look("clients and groups");
     } else if (view === "publish") {
       await page.click("summary");
       await page.fill("#publish-data", "{");
@@ -53,6 +61,33 @@ async function lookAtAll(page, open) {
   }
   return found;
 }
+
+/** Views that were open when the gateway went show what they had. */
+async function axeFindsNothingWhenItIsLost({ browser, page, open }) {
+  await page.addInitScript({ path: axeSource });
+  await push([{ a: 1 }], { type: "order.created" });
+  await act("wait_received", { seq: 1 });
+  for (const view of ["types", "clients", "overview"]) {
+    await open(`#/${view}`);
+    await page.waitForFunction(() => !document.querySelector(".loading") && !document.querySelector("[data-old]"));
+    browser.expected.push(AWAY);
+    await act("kill", { what: "gateway" });
+    await page.waitForSelector("[data-old]");
+    assert.deepEqual(await violations(page), [], view);
+    await act("start", { what: "gateway" });
+    await act("wait_connected");
+    await page.waitForSelector("#status[data-state=live]");
+  }
+}
+
+export async function axe_finds_nothing_when_the_gateway_is_lost(tools) {
+  await axeFindsNothingWhenItIsLost(tools);
+}
+
+export async function axe_finds_nothing_when_it_is_lost_in_the_dark(tools) {
+  await axeFindsNothingWhenItIsLost(tools);
+}
+axe_finds_nothing_when_it_is_lost_in_the_dark.options = { colorScheme: "dark" };
 
 async function axeFindsNothing({ page, open }) {
   await page.addInitScript({ path: axeSource });
@@ -86,6 +121,11 @@ export async function a_phone_never_scrolls_sideways({ browser, page, open }) {
     await opened?.click();
     const [width, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(width <= 390 && room === 390, `${view}: ${width} of ${room}`);
+    if (view === "types") { // a long name and a long value leave the other columns in sight
+      await page.waitForSelector(".newest .json");
+      const ends = await page.$$eval("tr[data-type] > *, .newest .json", (all) => all.filter((each) => each.offsetWidth > 0).map((each) => each.getBoundingClientRect().right));
+      assert.ok(ends.length >= 4 && ends.every((end) => end <= 390), JSON.stringify(ends));
+    }
   }
   await open("#/live");
   await page.click("button:has-text('Replay')");
@@ -93,6 +133,22 @@ export async function a_phone_never_scrolls_sideways({ browser, page, open }) {
   assert.ok(box.x >= 0 && box.x + box.width <= 390, JSON.stringify(box));
 }
 a_phone_never_scrolls_sideways.options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+export async function types_fit_into_their_card({ page, open }) {
+  await push([{ text: "x".repeat(900) }], { type: "a.rather.long.event.type.".repeat(5), source: "a-publisher-with-quite-a-long-name" });
+  await open("#/types");
+  await page.click("button.open");
+  await page.waitForSelector(".newest .json");
+  for (const width of [1920, 1400, 1050, 1000, 800, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    for (const state of ["open", "closed"]) {
+      const [needed, room] = await page.$eval(".table-scroll", (table) => [table.scrollWidth, table.clientWidth]);
+      assert.ok(needed <= room, `${width}, ${state}: ${needed} of ${room}`);
+      await page.click("button.open");
+      await page.waitForSelector(".newest .json", { state: state === "open" ? "detached" : "attached" });
+    }
+  }
+}
 
 export async function dark_is_dark({ page, open }) {
   await open();

@@ -177,7 +177,7 @@ function Groups(): JSX.Element {
     return <Empty title="No consumer groups yet"><p>A group hands each event to one of its members until one acknowledges it.</p></Empty>;
   }
   return (
-    <div class="table-scroll" role="region" aria-label="Consumer groups" tabIndex={0}>
+    <div class="table-scroll" role="region" aria-label="Table of the consumer groups" tabIndex={0}>
       <table class="as-cards">
         <thead><tr><th scope="col">Group</th><th scope="col">Patterns</th><th scope="col" class="numeric">Lag</th><th scope="col" class="numeric">Pending</th>
           <th scope="col" class="numeric wide-only">Delayed</th><th scope="col" class="numeric">Done</th><th scope="col" class="numeric wide-only">Again</th>

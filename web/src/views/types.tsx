@@ -52,11 +52,11 @@ function Detail({ row }: { row: TypeRow }): JSX.Element {
         <button type="button" onClick={() => go("publish", only)}><Icon name="publish" /><span>Publish one</span></button>
       </div>
       <div>
-        <h3>Published by</h3>
+        <h2>Published by</h2>
         <ul class="chips">{row.sources.map((source) => <li key={source.source_service} class="chip"><span class="mono">{source.source_service}</span> {count(source.count)}</li>)}</ul>
       </div>
       <div class="newest">
-        <h3>Newest, <span class="mono">{row.position}</span></h3>
+        <h2>Newest, <span class="mono">{row.position}</span></h2>
         {error ? <p class="error">{error}</p> : event === undefined ? <Loading what="the newest event" lines={3} />
           : event === "" ? <p class="soft">It is not kept any more.</p> : <JsonView text={event} label={`The newest ${row.event_type}`} />}
       </div>
@@ -71,7 +71,7 @@ function Row({ row, now }: { row: TypeRow; now: number }): JSX.Element {
     <>
       <tr data-type={row.event_type} data-open={isOpen ? "" : undefined}>
         <th scope="row"><button type="button" class="open" aria-expanded={isOpen} onClick={() => (opened.value = isOpen ? null : row.event_type)}>
-          <span class="mono">{row.event_type}</span></button></th>
+          <span class="mono" title={row.event_type}>{row.event_type}</span></button></th>
         <td class="numeric strong">{rate(row.rate_per_s)}</td>
         <td class="spark-cell not-phone"><Spark type={row.event_type} /></td>
         <td class="numeric not-phone">{count(row.count)}</td>
@@ -99,7 +99,7 @@ function Table({ found }: { found: Types }): JSX.Element {
         ? <Empty icon="filter" title="No type matches"><p>The filter looks at names of types and of publishers.</p></Empty>
         : (
           <div class="table-scroll" role="region" aria-label="Event types" tabIndex={0}>
-            <table>
+            <table class="types-table">
               <thead><tr><Column name="Type" by="name" /><Column name="Per second" by="rate" numeric /><th scope="col" class="not-phone"><span class="visually-hidden">Rate, drawn</span></th>
                 <Column name="Events" by="count" numeric wide /><th scope="col" class="wide-only">Published by</th><Column name="Last" by="seen" numeric />
                 <th scope="col" class="wide-only">Newest value</th></tr></thead>
