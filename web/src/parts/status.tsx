@@ -36,7 +36,7 @@ export function Status(): JSX.Element {
   const isAway = state.value.name === "live" && isHubAway(stats.value, isReached.value);
   const name = isAway ? "away" : state.value.name;
   const link = stats.value?.gateway.link;
-  const text = isAway ? "connected, but the hub is away" : stateText(state.value, link ? link.received_seq : null);
+  const text = isAway ? "the hub is away" : stateText(state.value, link ? link.received_seq : null);
   return (
     <p class="status" id="status" role="status" data-state={name} title={state.value.reason || undefined}>
       <span class="dot" aria-hidden="true" />
