@@ -129,35 +129,19 @@ static enum place find_place(const struct fanout *f, const struct since *since, 
     return cache_find(f->cache, &p, index) == CACHE_INSIDE ? PLACE_INDEX : PLACE_ASK;
 }
 
-/* The hub is away: what is here, behind a gap if a position was named that lies before it. A
- * position that this gateway has not reached yet may well have been given out: nobody can say now.
- */
-static enum place find_instead(const struct fanout *f, const struct since *since, uint64_t *index,
-                               struct page_text *p)
+/* The hub is away: what is here, if that is all there is behind the position. What only the hub
+ * has, or only the hub can say, is worth another try: a gap would be believed. */
+static enum place find_instead(const struct fanout *f, const struct since *since, uint64_t *index)
 {
     const struct position wanted = wanted_position(f, since);
-    const struct position *floor = cache_floor(f->cache);
 
-    if (floor->epoch[0] == '\0' || since->kind == SINCE_TIME || since->kind == SINCE_LATEST) {
-        return PLACE_ASK;
-    }
-    if (wanted.epoch[0] == '\0') {
+    if (since->kind == SINCE_EARLIEST || since->kind == SINCE_NONE) {
         *index = cache_first(f->cache);
-        return PLACE_INDEX;
+        return cache_floor(f->cache)->epoch[0] != '\0' && cache_floor(f->cache)->seq == 0
+                   ? PLACE_INDEX
+                   : PLACE_ASK;
     }
-    switch (cache_find(f->cache, &wanted, index)) {
-    case CACHE_INSIDE:
-        return PLACE_INDEX;
-    case CACHE_BEFORE:
-        *index = cache_first(f->cache);
-        p->has_gap = true;
-        p->gap.from = wanted;
-        p->gap.to = *floor;
-        p->gap.reason = strcmp(wanted.epoch, floor->epoch) == 0 ? GAP_RETENTION : GAP_EPOCH_CHANGED;
-        return PLACE_INDEX;
-    default:
-        return PLACE_ASK;
-    }
+    return cache_find(f->cache, &wanted, index) == CACHE_INSIDE ? PLACE_INDEX : PLACE_ASK;
 }
 
 nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool must_serve,
@@ -173,7 +157,7 @@ nhub_err fanout_history(struct fanout *f, const struct stream_query *query, bool
     nhub_err err = NHUB_OK;
 
     if (place == PLACE_ASK && must_serve) {
-        place = find_instead(f, &query->since, &index, &page);
+        place = find_instead(f, &query->since, &index);
     }
     if (place == PLACE_ASK) {
         return must_serve ? NHUB_EUNAVAIL : NHUB_EAGAIN;
