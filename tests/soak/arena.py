@@ -1,5 +1,6 @@
 """arena: the daemons under test, the links between them and their clients, the workers, and the hands of the injector."""
 import os
+import signal
 import time
 
 from support.daemons import Gateway, Hub, program
@@ -300,10 +301,9 @@ class Arena:
         for daemon in list(self.frozen):
             daemon.resume()
         self.frozen.clear()
-        if not self.hub.running:
-            self.act_start_hub(0)
-        if not self.gateway.running:
-            self.act_start_gateway(0)
+        for daemon, start in ((self.hub, self.act_start_hub), (self.gateway, self.act_start_gateway)):
+            if not daemon.running and daemon.returncode != -signal.SIGABRT:  # check_alive() tells of an abort
+                start(0)
         self.act_normal(0)
         self.streams.ask("wake")
         self.check_alive()
