@@ -103,7 +103,9 @@ export function EventList({ onOpen }: { onOpen(item: Item): void }): JSX.Element
   }, [chosen?.n]);
 
   const isAway = (list: HTMLElement) => list.scrollHeight - list.scrollTop - list.clientHeight > row;
-  const begin = following.value ? all * row - height : top;
+  /* Where the list is, not where its last scroll event said: a press that ends following comes before that event, and the
+     row that was pressed must stay in the page, or the browser sends no click. */
+  const begin = following.value ? all * row - height : (box.current?.scrollTop ?? top);
   const first = Math.max(0, Math.min(Math.floor(begin / row) - SPARE, all - 1));
   const last = Math.min(all, Math.ceil((begin + height) / row) + SPARE);
   const rows = [];
