@@ -272,14 +272,16 @@ def test_pages_of_history_that_nobody_reads_are_bounded(start_hub, start_gateway
     before = gateway.rss_kib()
     sockets = []
     try:
-        for _ in range(100):  # 100 x 4 MiB of answers; 32 x 1 MiB may be in memory
+        def ask_without_reading():
+            """One more; true when most are refused: 4 MiB of answers each, and 32 x 1 MiB may be in memory."""
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(("127.0.0.1", gateway.port))
             sock.sendall(b"GET /events?since=earliest&limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
-            sockets.append(sock)
-        wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["rejected"]["http"].get("overloaded", 0) > 50, 30,
-                   "refusals")
+            return get(gateway.port, "/stats").json["gateway"]["rejected"]["http"].get("overloaded", 0) > 50
+
+        wait_until(ask_without_reading, 60, "refusals")
         refused = request(gateway.port, "GET", "/events?since=earliest&limit=10000", limit=30)
         refused.problem(503, "overloaded")
         assert int(refused.headers["Retry-After"]) > 0
