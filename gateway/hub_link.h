@@ -70,8 +70,9 @@ struct publish_job {
     size_t results_len;
     struct { /* the link's own, whatever the maker leaves in it */
         size_t bytes;
-        bool is_kept;  /* it waits for the hub's disk */
-        bool was_sent; /* it went out at least once, in sent_epoch: no answer means unknown */
+        bool is_kept;    /* it waits for the hub's disk */
+        bool was_sent;   /* it went out at least once, in sent_epoch: no answer means unknown */
+        bool was_resent; /* more than once: a hub that cannot take it now may have it already */
         char sent_epoch[EPOCH_LEN + 1];
     } link;
 };

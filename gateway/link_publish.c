@@ -290,6 +290,7 @@ static void slot_release(struct link_publish *p, struct slot *slot)
 
 static void mark_sent(const struct link_publish *p, struct slot *slot, struct publish_job *job)
 {
+    job->link.was_resent = job->link.was_sent;
     job->link.was_sent = true;
     memcpy(job->link.sent_epoch, p->hub.epoch, sizeof job->link.sent_epoch);
     if (job->deadline_ms < slot->deadline_ms) {
@@ -375,7 +376,9 @@ void link_publish_unsent(struct link_publish *p, uint64_t key)
     struct slot *slot = slot_of(p, key);
 
     for (size_t i = 0; slot && i < slot->count; i++) {
-        link_verdict_finish(slot->jobs[i], PUBLISH_UNAVAILABLE);
+        struct publish_job *job = slot->jobs[i];
+
+        link_verdict_finish(job, job->link.was_resent ? PUBLISH_UNKNOWN : PUBLISH_UNAVAILABLE);
     }
     if (slot) {
         slot_release(p, slot);

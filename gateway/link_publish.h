@@ -67,7 +67,7 @@ bool link_publish_next(struct link_publish *p, struct link_publish_request *out)
 /* The i-th event of a request that was just given out. */
 const struct publish_event *link_publish_event(const struct link_publish *p, uint64_t key,
                                                size_t i);
-/* The request could not be sent at all: its jobs are unavailable. */
+/* The request could not be sent at all: its jobs are unavailable, but for those sent before. */
 void link_publish_unsent(struct link_publish *p, uint64_t key);
 /* An answer; one that nobody waits for any more is ignored. */
 void link_publish_answer(struct link_publish *p, uint64_t key, const struct link_answer *answer);

@@ -53,12 +53,17 @@ static void refuse_all(struct publish_job *const *jobs, size_t count,
     const bool is_away =
         strcmp(answer->code, "shutting_down") == 0 || strcmp(answer->code, "unavailable") == 0;
     const bool is_full = strcmp(answer->code, "no_memory") == 0;
+    /* These say how the hub is, and are said before it looks whether it knows the events. */
+    const bool is_of_the_moment =
+        is_away || is_full || strcmp(answer->code, "durability_unavailable") == 0;
 
     for (size_t i = 0; i < count; i++) {
         if (!jobs[i]) {
             continue;
         }
-        if (is_away) {
+        if (is_of_the_moment && jobs[i]->link.was_resent) {
+            link_verdict_finish(jobs[i], PUBLISH_UNKNOWN);
+        } else if (is_away) {
             link_verdict_finish(jobs[i], PUBLISH_UNAVAILABLE);
         } else if (is_full) {
             link_verdict_finish(jobs[i], PUBLISH_OVERLOADED);

@@ -138,10 +138,19 @@ static void take_loss(struct pending *pending)
     }
 }
 
-static bool is_of_a_leaving_hub(const struct requester_answer *answer)
+static bool is_refused_with(const struct requester_answer *answer, const char *code)
 {
     return answer->err == NHUB_OK && !answer_bool(answer->json, "success") &&
-           strcmp(answer_text(answer->json, "code", ""), "shutting_down") == 0;
+           strcmp(answer_text(answer->json, "code", ""), code) == 0;
+}
+
+/* It says how the hub is, and is said before the hub looks whether it knows the events: what was
+ * sent before may be there all the same. */
+static bool is_of_the_moment(const struct requester_answer *answer)
+{
+    return is_refused_with(answer, "shutting_down") || is_refused_with(answer, "unavailable") ||
+           is_refused_with(answer, "durability_unavailable") ||
+           is_refused_with(answer, "no_memory");
 }
 
 /* A hub that stops takes nothing any more; its successor will. */
@@ -179,8 +188,13 @@ static void on_answer(void *context, uint64_t request_id, const struct requester
         take_loss(pending);
         return;
     }
-    if (is_of_a_leaving_hub(answer) && may_be_kept(pending) && !pending->publisher->is_closing) {
+    if (is_refused_with(answer, "shutting_down") && may_be_kept(pending) &&
+        !pending->publisher->is_closing) {
         take_refusal(pending);
+        return;
+    }
+    if (pending->was_resent && is_of_the_moment(answer)) {
+        fail(pending, NHUB_ECLOSED);
         return;
     }
     if (answer->err == NHUB_OK) {

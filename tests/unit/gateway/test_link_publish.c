@@ -409,6 +409,34 @@ static void events_with_an_id_are_sent_again_in_the_same_epoch(void **state)
     assert_int_equal(f->jobs[0].outcome, PUBLISH_ACCEPTED);
 }
 
+/* The hub has the first one, perhaps, and refuses the second before it looks. */
+static void a_refusal_of_the_moment_does_not_undo_what_was_sent_before(void **state)
+{
+    static const char *const codes[] = {"durability_unavailable", "unavailable", "shutting_down",
+                                        "no_memory"};
+    struct fixture *f = *state;
+    struct link_publish_request request;
+    char json[160];
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        up(f, "aaaaaaaa", true);
+        add(f, i, 1, &with_id);
+        next(f);
+        link_publish_lost(f->p);
+        up(f, "aaaaaaaa", true);
+        request = next(f);
+        (void)snprintf(json, sizeof json,
+                       "{\"success\":false,\"error\":\"no\",\"code\":\"%s\",\"request_id\":1}",
+                       codes[i]);
+        answer(f, request.key, json);
+        assert_int_equal(f->jobs[i].outcome, PUBLISH_UNKNOWN);
+    }
+    add(f, 10, 1, &with_id);
+    request = next(f);
+    answer(f, request.key, json);
+    assert_int_equal(f->jobs[10].outcome, PUBLISH_OVERLOADED);
+}
+
 static void nothing_is_sent_again_to_another_epoch(void **state)
 {
     struct fixture *f = *state;
@@ -494,6 +522,7 @@ int main(void)
         TEST(an_expired_job_keeps_its_number_in_a_shared_request),
         TEST(a_lost_link_leaves_the_outcome_unknown),
         TEST(events_with_an_id_are_sent_again_in_the_same_epoch),
+        TEST(a_refusal_of_the_moment_does_not_undo_what_was_sent_before),
         TEST(nothing_is_sent_again_to_another_epoch),
         TEST(nothing_is_sent_again_without_deduplication),
         TEST(what_waits_to_be_sent_again_keeps_its_deadline),
