@@ -9,6 +9,7 @@ import pytest
 from soak.judge import Case, judge
 from soak.lines import OTHER, Patterns, make_mark, parse_line, pattern_regex, type_of
 from soak.schedule import TABLE, plan
+from soak.slopes import Sampler
 from soak.transcript import (ACKED, JOURNALED, MEMORY, REFUSED, SENT, SYNCED, UNKNOWN, Delivery, Gap, GroupReading,
                              Publishing, Reading)
 
@@ -441,6 +442,22 @@ def test_patterns_are_the_hubs(pattern, good, bad):
 def test_the_hubs_own_types_come_only_to_those_that_name_them():
     assert not Patterns([]).wants("StatsEvent") and not Patterns(["*"]).wants("hub.dead_letter")
     assert Patterns(["hub.*"]).wants("hub.dead_letter") and Patterns(["StatsEvent"]).wants("StatsEvent")
+
+
+def grown(kib_per_s, seconds=900):
+    """What a Sampler says of a process that grows like this, with noise and a warm-up in front."""
+    sampler = Sampler()
+    noise = [0, 300, -200, 120, -260, 90]
+    points = [(float(t), 30000 + min(t, 200) * 50 + kib_per_s * t + noise[t % 6]) for t in range(seconds)]
+    sampler.rss = {("hub", 1): points, ("gateway", 2): points}
+    sampler.fds = {("hub", 1): [(t, 40) for t, _ in points[::30]], ("gateway", 2): [(t, 40 + int(t / 60)) for t, _ in points[::30]]}
+    return [line["passed"] for line in sampler.lines()]
+
+
+def test_growth_is_found_and_noise_is_not():
+    assert grown(0) == [True, True, True, False]
+    assert grown(20) == [False, False, True, False]
+    assert grown(20, 200) == [None] * 4  # too short to say anything
 
 
 def test_a_seed_is_a_schedule():

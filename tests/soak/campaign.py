@@ -11,7 +11,7 @@ from .schedule import TABLE
 from .slopes import Sampler
 
 FAULTY_ROUNDS = 10  # then it has seen enough
-SHORTEST_FOR_SLOPES_S = 240
+SHORTEST_FOR_SLOPES_S = 900
 
 
 class Campaign:

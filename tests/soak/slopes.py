@@ -17,6 +17,7 @@ RSS_FLOOR_KIB = 6 * 1024
 RSS_SHARE = 0.08
 FDS_ALLOWED = 4.0
 WARM_UP = 0.3
+WARM_UP_S = 300  # the hub's memory of 100 000 ids takes that long to fill
 FEWEST = 20
 
 
@@ -34,6 +35,14 @@ def line_through(points):
 def rss_anon_kib(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         return int(re.search(r"^RssAnon:\s+(\d+)", status.read(), re.M).group(1))
+
+
+def after_warm_up(points):
+    """What is left behind the warm-up of [(time, value)]."""
+    if not points:
+        return []
+    begin, end = points[0][0], points[-1][0]
+    return [p for p in points if p[0] - begin >= max(WARM_UP * (end - begin), WARM_UP_S)]
 
 
 class Sampler:
@@ -72,7 +81,7 @@ class Sampler:
             for name in ("hub", "gateway"):
                 lives = [points for (daemon, _), points in series.items() if daemon == name]
                 points = max(lives, key=len, default=[])
-                points = points[int(len(points) * WARM_UP):]
+                points = after_warm_up(points)
                 if len(points) < fewest:
                     result.append({"daemon": name, "what": what, "passed": None, "samples": len(points)})
                     continue
