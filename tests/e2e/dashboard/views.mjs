@@ -156,7 +156,7 @@ export async function clients_are_listed_and_disconnected({ browser, page, open 
 export async function groups_are_listed_with_what_they_owe({ page, open }) {
   assert.equal((await act("request", { method: "PUT", path: "/groups/billing", body: { event_type: ["order.*"] } })).status, 201);
   await push([1, 2, 3], { type: "order.created" });
-  const fetched = await act("request", { method: "POST", path: "/groups/billing/fetch", body: { max: 2, wait_ms: 5000 } });
+  const fetched = await act("request", { method: "POST", path: "/groups/billing/fetch?max=2&wait_ms=5000", body: {} });
   assert.equal(fetched.status, 200, fetched.body);
   await open("#/clients");
   await page.waitForSelector("tr[data-group=billing]");
