@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "cli/args.h"
+#include "cli/top_json.h"
 #include "cli/top_page.h"
 #include "cli/top_screen.h"
 #include "cli/top_source.h"
@@ -28,10 +29,14 @@ static const struct command_help help = {
         "Shows rates, subscribers, losses and health in the terminal, again and again. With\n"
         "--gateway: the gateway and its hub; without: the hub alone. Keys: q quits, p pauses,\n"
         "space reads at once, + and - change the pace. --once prints one page as plain text\n"
-        "(two readings, an interval apart, so that there are rates) and ends.",
+        "(two readings, an interval apart, so that there are rates) and ends. --json prints the\n"
+        "same figures as a line of JSON for each interval, from the second reading on; a reading\n"
+        "that fails is {\"time\":…,\"error\":…}. With --once: one line.",
     .examples = "  notifyhub top --once --interval 500ms\n"
-                "  notifyhub top --once --interval 500ms --gateway http://localhost:8080\n",
-    .exits = "  0 quit · 1 no terminal · 2 wrong usage · 3 nobody answers (--once) · 4 refused\n",
+                "  notifyhub top --once --interval 500ms --gateway http://localhost:8080\n"
+                "  notifyhub top --once --json\n",
+    .exits = "  0 quit · 1 no terminal, or nobody reads the output · 2 wrong usage\n"
+             "  3 nobody answers (--once) · 4 refused\n",
 };
 
 struct top {
@@ -91,29 +96,82 @@ static void fill(struct top *t, unsigned width)
     top_page_fill(&t->page, &t->figures, &view);
 }
 
-/* ---- one page ---- */
+/* ---- without a terminal ---- */
 
-static int run_once(struct top *t)
+/* Waits for the next reading; false at the end. */
+static bool wait_news(struct top *t)
 {
-    uint64_t seen = 0;
+    while (!interrupt_seen()) {
+        const struct timespec a_moment = {.tv_nsec = 10000000};
 
-    while (seen < 2 && !interrupt_seen()) {
         if (take_news(t)) {
-            seen = t->news.number;
-            if (t->news.err != NHUB_OK) {
-                return cli_fail(t->cli, "read the figures", t->news.err, t->news.trouble);
-            }
-        } else {
-            const struct timespec a_moment = {.tv_nsec = 10000000};
-
-            (void)nanosleep(&a_moment, NULL);
+            return true;
         }
+        (void)nanosleep(&a_moment, NULL);
     }
+    return false;
+}
+
+static void print_page(struct top *t)
+{
     fill(t, PLAIN_WIDTH);
     for (size_t i = 0; i < t->page.count; i++) {
         (void)printf("%s\n", buf_cstr(&t->page.lines[i].text));
     }
+}
+
+static void print_json(const struct top *t, int64_t before_ms)
+{
+    const double now_s = (double)clock_wall_us() / 1e6;
+    struct buf line;
+
+    buf_init(&line);
+    if (t->news.err != NHUB_OK) {
+        top_json_add_trouble(&line, t->news.trouble, now_s);
+    } else {
+        top_json_add(&line, &t->figures, now_s, (double)(t->news.read_ms - before_ms) / 1000.0);
+    }
+    (void)printf("%s\n", buf_cstr(&line));
+    buf_fini(&line);
+}
+
+/* Two readings, and what they say. */
+static int run_once(struct top *t)
+{
+    int64_t before_ms = 0;
+
+    for (int i = 0; i < 2; i++) {
+        before_ms = t->news.read_ms;
+        if (!wait_news(t)) {
+            return CLI_OK;
+        }
+        if (t->news.err != NHUB_OK) {
+            return cli_fail(t->cli, "read the figures", t->news.err, t->news.trouble);
+        }
+    }
+    if (t->cli->is_json) {
+        print_json(t, before_ms);
+    } else {
+        print_page(t);
+    }
     return cli_flush() ? CLI_OK : CLI_NEGATIVE;
+}
+
+/* A line for each reading that failed, and for each two that did not. */
+static int run_lines(struct top *t)
+{
+    int64_t before_ms = 0;
+
+    while (wait_news(t)) {
+        if (t->news.err != NHUB_OK || before_ms > 0) {
+            print_json(t, before_ms);
+            if (!cli_flush()) {
+                return CLI_NEGATIVE;
+            }
+        }
+        before_ms = t->news.read_ms;
+    }
+    return CLI_OK;
 }
 
 /* ---- the terminal ---- */
@@ -157,7 +215,7 @@ static int run_screen(struct top *t)
 
     if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1 ||
         !top_screen_open(t->cli->has_color_out)) {
-        cli_error(t->cli, "top needs a terminal; --once prints one page without");
+        cli_error(t->cli, "top needs a terminal; --once prints one page without, --json lines");
         return CLI_NEGATIVE;
     }
     while (goes_on && !interrupt_seen()) {
@@ -209,7 +267,7 @@ int cmd_top(struct cli *cli, int argc, char **argv)
         return err == NHUB_EINVAL ? CLI_USAGE : cli_fail(cli, "start", err, NULL);
     }
     interrupt_install();
-    status = is_once ? run_once(&top) : run_screen(&top);
+    status = is_once ? run_once(&top) : cli->is_json ? run_lines(&top) : run_screen(&top);
     interrupt_raise(); /* a reading under way ends early */
     top_source_destroy(&top.source);
     top_page_fini(&top.page);

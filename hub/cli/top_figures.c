@@ -30,10 +30,8 @@ static bool truth(const json_t *object, const char *name)
 }
 
 /* Control characters would move the terminal's cursor. */
-static void text(const json_t *object, const char *name, char out[TOP_TEXT_MAX])
+static void copy_text(const char *value, char out[TOP_TEXT_MAX])
 {
-    const char *value = json_string_value(json_object_get(object, name));
-
     (void)snprintf(out, TOP_TEXT_MAX, "%s", value ? value : "");
     for (char *c = out; *c; c++) {
         if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f) {
@@ -42,8 +40,31 @@ static void text(const json_t *object, const char *name, char out[TOP_TEXT_MAX])
     }
 }
 
-/* The sum of an object's numbers: counters by reason. */
-static uint64_t sum(json_t *object)
+static void text(const json_t *object, const char *name, char out[TOP_TEXT_MAX])
+{
+    copy_text(json_string_value(json_object_get(object, name)), out);
+}
+
+/* Adds to the counter of a reason. */
+static void count_reason(struct top_reasons *reasons, const char *name, uint64_t count)
+{
+    size_t i = 0;
+
+    while (i < reasons->count && strcmp(reasons->rows[i].name, name) != 0) {
+        i++;
+    }
+    if (i == TOP_REASONS_MAX) {
+        i = TOP_REASONS_MAX - 1;
+        (void)snprintf(reasons->rows[i].name, TOP_TEXT_MAX, "others");
+    } else if (i == reasons->count) {
+        (void)snprintf(reasons->rows[i].name, TOP_TEXT_MAX, "%s", name);
+        reasons->count++;
+    }
+    reasons->rows[i].count += count;
+}
+
+/* An object's numbers are counters by reason; returns their sum. */
+static uint64_t read_reasons(json_t *object, struct top_reasons *out)
 {
     const char *key;
     json_t *value;
@@ -51,7 +72,22 @@ static uint64_t sum(json_t *object)
 
     json_object_foreach(object, key, value)
     {
-        total += number(object, key);
+        const uint64_t count = number(object, key);
+        char name[TOP_TEXT_MAX];
+
+        copy_text(key, name);
+        count_reason(out, name, count);
+        total += count;
+    }
+    return total;
+}
+
+uint64_t top_sum(const struct top_reasons *reasons)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < reasons->count; i++) {
+        total += reasons->rows[i].count;
     }
     return total;
 }
@@ -62,26 +98,8 @@ static void read_doors(const json_t *gateway, struct top_reading *out)
         out->subscribers[i] = number(json_object_get(gateway, "subscribers"), door_names[i]);
         out->published[i] = number(json_object_get(gateway, "published_total"), door_names[i]);
         out->delivered[i] = number(json_object_get(gateway, "delivered_total"), door_names[i]);
-        out->rejected[i] =
-            sum(json_object_get(json_object_get(gateway, "rejected"), door_names[i]));
-    }
-}
-
-static void read_dropped(json_t *dropped, struct top_reading *out)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(dropped, key, value)
-    {
-        struct top_reason *reason = &out->dropped[out->dropped_count];
-
-        if (out->dropped_count == TOP_REASONS_MAX) {
-            break;
-        }
-        (void)snprintf(reason->name, sizeof reason->name, "%s", key);
-        reason->count = number(dropped, key);
-        out->dropped_count++;
+        out->rejected[i] = read_reasons(
+            json_object_get(json_object_get(gateway, "rejected"), door_names[i]), &out->refused);
     }
 }
 
@@ -101,11 +119,14 @@ static void read_gateway(const json_t *gateway, struct top_reading *out)
     out->resident_bytes = number(memory, "resident_bytes");
     out->stream_bytes = number(memory, "stream_bytes");
     read_doors(gateway, out);
-    read_dropped(json_object_get(gateway, "dropped"), out);
+    (void)read_reasons(json_object_get(gateway, "dropped"), &out->dropped);
     out->lag_events = number(json_object_get(gateway, "lag"), "max_events");
     out->gaps = number(gateway, "gaps_total");
     out->resumes = number(gateway, "resumes_total");
     out->refilled = number(json_object_get(gateway, "events"), "refilled_total");
+    if (number(link, "seq") > number(link, "received_seq")) {
+        out->behind_events = number(link, "seq") - number(link, "received_seq");
+    }
 }
 
 static void read_journal(const json_t *journal, struct top_reading *out)
@@ -123,6 +144,8 @@ static void read_journal(const json_t *journal, struct top_reading *out)
 static void read_hub(const json_t *hub, struct top_reading *out)
 {
     const json_t *groups = json_object_get(hub, "groups");
+    const json_t *subscriptions = json_object_get(hub, "subscriptions");
+    const uint64_t by_gateway = out->published[TOP_HTTP] + out->published[TOP_WS];
 
     out->has_hub = true;
     text(hub, "epoch", out->epoch);
@@ -133,7 +156,12 @@ static void read_hub(const json_t *hub, struct top_reading *out)
     out->published_bytes = number(hub, "published_bytes");
     out->duplicates = number(hub, "duplicates");
     out->hub_rejected = number(hub, "rejected_total");
-    out->subscriptions = number(json_object_get(hub, "subscriptions"), "now");
+    (void)read_reasons(json_object_get(hub, "rejected"), &out->hub_refused);
+    out->zeromq_published =
+        out->events_received > by_gateway ? out->events_received - by_gateway : 0;
+    out->zeromq_not_sent =
+        number(subscriptions, "send_failures") + number(subscriptions, "not_sent");
+    out->subscriptions = number(subscriptions, "now");
     out->answers_dropped = number(json_object_get(hub, "answers"), "dropped");
     read_journal(json_object_get(hub, "journal"), out);
     out->has_groups = json_is_object(groups);
@@ -161,6 +189,19 @@ nhub_err top_read(const char *bytes, size_t len, struct top_reading *out)
     return out->has_gateway || out->has_hub ? NHUB_OK : NHUB_EPROTO;
 }
 
+const char *top_gateway_state(const struct top_reading *r)
+{
+    return r->is_draining                       ? "draining"
+           : r->is_connected && r->is_caught_up ? "ready"
+           : r->is_connected                    ? "not ready, catching up"
+                                                : "not ready, no hub";
+}
+
+const char *top_hub_state(const struct top_reading *r)
+{
+    return strcmp(r->journal_state, "degraded") == 0 ? "degraded" : "running";
+}
+
 /* ---- rates ---- */
 
 static double rate(uint64_t now, uint64_t before, double seconds)
@@ -168,19 +209,33 @@ static double rate(uint64_t now, uint64_t before, double seconds)
     return now > before ? (double)(now - before) / seconds : 0;
 }
 
+uint64_t top_drops(const struct top_reading *r)
+{
+    return top_sum(&r->dropped) + top_sum(&r->refused) + r->hub_rejected + r->zeromq_not_sent +
+           r->answers_dropped + r->journal_not_stored;
+}
+
 static void make_rates(struct top_figures *f, const struct top_reading *now, double seconds)
 {
     const struct top_reading *before = &f->now;
+    struct top_rates *rates = &f->rates;
 
     /* What was not there in both readings has no rate: a whole count is not what came since. */
-    if (now->has_hub && before->has_hub) {
-        f->rates.in = rate(now->events_published, before->events_published, seconds);
-        f->rates.in_bytes = rate(now->published_bytes, before->published_bytes, seconds);
+    rates->knows_hub = now->has_hub && before->has_hub;
+    rates->knows_gateway = now->has_gateway && before->has_gateway;
+    if (rates->knows_hub) {
+        rates->in = rate(now->events_published, before->events_published, seconds);
+        rates->in_bytes = rate(now->published_bytes, before->published_bytes, seconds);
+        rates->zeromq = rate(now->zeromq_published, before->zeromq_published, seconds);
     }
-    for (size_t i = 0; now->has_gateway && before->has_gateway && i < TOP_DOORS; i++) {
-        f->rates.published[i] = rate(now->published[i], before->published[i], seconds);
-        f->rates.delivered[i] = rate(now->delivered[i], before->delivered[i], seconds);
-        f->rates.out += f->rates.delivered[i];
+    for (size_t i = 0; rates->knows_gateway && i < TOP_DOORS; i++) {
+        rates->published[i] = rate(now->published[i], before->published[i], seconds);
+        rates->delivered[i] = rate(now->delivered[i], before->delivered[i], seconds);
+        rates->out += rates->delivered[i];
+    }
+    rates->knows_drops = now->has_hub == before->has_hub && now->has_gateway == before->has_gateway;
+    if (rates->knows_drops) {
+        rates->drops = rate(top_drops(now), top_drops(before), seconds);
     }
 }
 
@@ -191,6 +246,7 @@ void top_add(struct top_figures *f, const struct top_reading *reading, int64_t n
         make_rates(f, reading, (double)(now_ms - f->read_ms) / 1000.0);
         f->in_history[f->next] = (float)f->rates.in;
         f->out_history[f->next] = (float)f->rates.out;
+        f->drop_history[f->next] = (float)f->rates.drops;
         f->next = (f->next + 1) % TOP_HISTORY_MAX;
         f->count += f->count < TOP_HISTORY_MAX ? 1 : 0;
     }

@@ -169,10 +169,7 @@ static void add_gateway(struct top_page *page, const struct top_reading *r)
     const bool is_ready = r->is_connected && r->is_caught_up && !r->is_draining;
     struct buf *b = label(page, is_ready ? TOP_GOOD : TOP_WARN, "gateway");
 
-    buf_add_str(b, r->is_draining    ? "draining"
-                   : is_ready        ? "ready"
-                   : r->is_connected ? "not ready, catching up"
-                                     : "not ready, no hub");
+    buf_add_str(b, top_gateway_state(r));
     buf_add_str(b, "   up ");
     add_age(b, r->gateway_uptime_s);
     buf_printf(b, "   connections %" PRIu64 "   memory ", r->connections);
@@ -192,7 +189,7 @@ static void add_hub(struct top_page *page, const struct top_reading *r, double n
         buf_add_str(b, "no figures: it does not answer");
         return;
     }
-    buf_printf(b, "%s   position %s-%" PRIu64, is_well ? "running" : "degraded", r->epoch, r->seq);
+    buf_printf(b, "%s   position %s-%" PRIu64, top_hub_state(r), r->epoch, r->seq);
     if (r->hub_start_s > 0 && now_s > r->hub_start_s) {
         buf_add_str(b, "   up ");
         add_age(b, now_s - r->hub_start_s);
@@ -251,23 +248,44 @@ static void add_doors(struct top_page *page, const struct top_figures *f)
         buf_printf(b, "%11" PRIu64 " %11s %11s %13s %11" PRIu64, r->subscribers[d], in, out, total,
                    r->rejected[d]);
     }
+    if (r->has_hub) { /* libzmq does not tell what it delivers */
+        char in[24];
+
+        top_format_count(f->rates.zeromq, in);
+        buf_printf(label(page, TOP_PLAIN, "  ZeroMQ"), "%11" PRIu64 " %11s %11s %13s %11" PRIu64,
+                   r->subscriptions, in, "-", "-", r->hub_rejected);
+    }
+}
+
+/* A total and the reasons that occurred, on as many lines as they need. */
+static void add_reasons(struct top_page *page, const char *name, const struct top_reasons *reasons)
+{
+    const uint64_t total = top_sum(reasons);
+    const enum top_style style = total > 0 ? TOP_WARN : TOP_PLAIN;
+    struct buf *b = label(page, style, name);
+
+    buf_printf(b, "%" PRIu64, total);
+    for (size_t i = 0; i < reasons->count; i++) {
+        char text[TOP_TEXT_MAX + 32];
+
+        if (reasons->rows[i].count == 0) {
+            continue;
+        }
+        (void)snprintf(text, sizeof text, "   %s %" PRIu64, reasons->rows[i].name,
+                       reasons->rows[i].count);
+        if (columns(b) + strlen(text) > page->width && columns(b) > LABEL_WIDTH) {
+            b = label(page, style, "");
+        }
+        buf_add_str(b, text);
+    }
 }
 
 static void add_losses(struct top_page *page, const struct top_reading *r)
 {
-    uint64_t dropped = 0;
     struct buf *b;
 
-    for (size_t i = 0; i < r->dropped_count; i++) {
-        dropped += r->dropped[i].count;
-    }
-    b = label(page, dropped > 0 ? TOP_WARN : TOP_PLAIN, "dropped");
-    buf_printf(b, "%" PRIu64, dropped);
-    for (size_t i = 0; i < r->dropped_count; i++) {
-        if (r->dropped[i].count > 0) {
-            buf_printf(b, "   %s %" PRIu64, r->dropped[i].name, r->dropped[i].count);
-        }
-    }
+    add_reasons(page, "dropped", &r->dropped);
+    add_reasons(page, "refused", &r->refused);
     b = label(page, r->lag_events > 10000 ? TOP_WARN : TOP_PLAIN, "slowest");
     buf_add_str(b, "lags ");
     add_count(b, (double)r->lag_events);
@@ -276,16 +294,25 @@ static void add_losses(struct top_page *page, const struct top_reading *r)
     buf_printf(b, "   gaps told %" PRIu64 "   resumed %" PRIu64 "   refilled ", r->gaps,
                r->resumes);
     add_count(b, (double)r->refilled);
+    if (r->behind_events > 0) {
+        buf_add_str(b, "   behind the hub ");
+        add_count(b, (double)r->behind_events);
+    }
 }
 
 static void add_hub_counters(struct top_page *page, const struct top_reading *r)
 {
-    struct buf *b = label(page, r->hub_rejected > 0 ? TOP_WARN : TOP_PLAIN, "at the hub");
+    const bool has_lost = r->hub_rejected > 0 || r->zeromq_not_sent > 0 || r->answers_dropped > 0;
+    struct buf *b = label(page, has_lost ? TOP_WARN : TOP_PLAIN, "at the hub");
 
     buf_add_str(b, "received ");
     add_count(b, (double)r->events_received);
     buf_printf(b, "   refused %" PRIu64 "   duplicates %" PRIu64 "   answers dropped %" PRIu64,
                r->hub_rejected, r->duplicates, r->answers_dropped);
+    buf_printf(b, "   not sent %" PRIu64, r->zeromq_not_sent);
+    if (top_sum(&r->hub_refused) > 0) {
+        add_reasons(page, "hub refused", &r->hub_refused);
+    }
     if (r->has_groups && r->groups > 0) {
         b = label(page, r->dead_letters > 0 ? TOP_WARN : TOP_PLAIN, "groups");
         buf_printf(b, "%" PRIu64 "   lag ", r->groups);
@@ -313,6 +340,7 @@ void top_page_fill(struct top_page *page, const struct top_figures *f, const str
     add_rate(page, f, "in, events/s", f->rates.in, f->in_history);
     if (r->has_gateway) {
         add_rate(page, f, "out, events/s", f->rates.out, f->out_history);
+        add_rate(page, f, "drops/s", f->rates.drops, f->drop_history);
         (void)line(page, TOP_PLAIN);
         add_doors(page, f);
         (void)line(page, TOP_PLAIN);

@@ -1,15 +1,17 @@
 """notifyhub top: the overview in a real terminal (tmux), and as one page of text."""
+import json
 import os
 import shlex
 import subprocess
 
 import pytest
 
-from support.cli import hub_env, notifyhub
+from support.cli import RunningCommand, hub_env, notifyhub
 from support.daemons import BIN_DIR
 from support.http import get, post
 from support.sse import SseReader
 from support.waiting import wait_until
+from support.zmq_clients import Push
 
 
 class Terminal:
@@ -127,10 +129,45 @@ def test_one_page_of_text(hub, gateway):
     post(gateway.port, "/events", {"event_type": "top"})
     done = notifyhub(hub, "top", "--once", "--interval", "100ms", "--gateway", gateway.url)
     assert done.returncode == 0 and done.stderr == ""
-    assert "gateway       ready" in done.stdout and "WebSocket" in done.stdout
+    assert "gateway       ready" in done.stdout and "WebSocket" in done.stdout and "ZeroMQ" in done.stdout
     assert "\x1b" not in done.stdout
     done = notifyhub(hub, "top", "--once", "--interval", "100ms")
     assert done.returncode == 0 and "received 1 " in done.stdout
+
+
+def json_lines(command, wanted):
+    """The lines so far, when one of them is as wanted."""
+    lines = [json.loads(text) for text in command.lines]
+    return lines if any(wanted(found) for found in lines) else None
+
+
+def test_lines_of_json(hub, gateway):
+    with RunningCommand(hub, "top", "--json", "--interval", "100ms", "--gateway", gateway.url) as command:
+        with SseReader(gateway.port):
+            def arrives():
+                post(gateway.port, "/events", {"event_type": "top"})
+                return json_lines(command, lambda found: found["out_per_s"] and found["in_per_s"] and found["doors"]["sse"]["subscribers"] == 1)
+
+            wait_until(arrives, 30, lambda: command.lines[-3:])
+        assert post(gateway.port, "/events", "{nonsense").status == 400
+        wait_until(lambda: json_lines(command, lambda found: found["gateway"]["refused"].get("bad_json") == 1), 30, lambda: command.lines[-3:])
+        with Push(hub) as push:
+            push.send('{"event_type":"native","source_service":"t","data":1}')
+            wait_until(lambda: json_lines(command, lambda found: found["doors"]["zeromq"]["in_per_s"]), 30, lambda: command.lines[-3:])
+        hub.kill()
+        wait_until(lambda: json_lines(command, lambda found: found["hub"] is None and found["in_per_s"] is None), 30, lambda: command.lines[-3:])
+        gateway.stop()
+        wait_until(lambda: json_lines(command, lambda found: "error" in found), 30, lambda: command.lines[-3:])
+        command.interrupt()
+        assert command.wait() == 0 and command.errors == []
+
+
+def test_one_line_of_json(hub, gateway):
+    post(gateway.port, "/events", {"event_type": "top"})
+    done = notifyhub(hub, "top", "--once", "--json", "--interval", "100ms")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and done.stdout.count("\n") == 1
+    assert found["gateway"] is None and found["hub"]["received"] == 1 and 0.05 < found["interval_s"] and list(found["doors"]) == ["zeromq"]
 
 
 def test_wrong_use(hub, gateway):

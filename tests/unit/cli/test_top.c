@@ -1,6 +1,7 @@
 /*
- * top: what the page says for given readings.
+ * top: what the page and the line of JSON say for given readings.
  */
+#include "cli/top_json.h"
 #include "cli/top_page.h"
 
 #include <setjmp.h>
@@ -40,9 +41,9 @@ static void a_gateways_figures_are_read(void **state)
     assert_int_equal(r.subscribers[TOP_WS], 3);
     assert_int_equal(r.delivered[TOP_SSE], 500);
     assert_int_equal(r.rejected[TOP_HTTP], 3);
-    assert_int_equal(r.dropped_count, 2);
-    assert_string_equal(r.dropped[0].name, "slow_oldest");
-    assert_int_equal(r.dropped[0].count, 8);
+    assert_int_equal(r.dropped.count, 2);
+    assert_string_equal(r.dropped.rows[0].name, "slow_oldest");
+    assert_int_equal(r.dropped.rows[0].count, 8);
     assert_int_equal(r.seq, 42);
     assert_int_equal(r.group_lag, 30);
     assert_string_equal(r.journal_why, "disk ?[31m full"); /* nothing that moves the cursor */
@@ -102,6 +103,122 @@ static void rates_are_made_of_two_readings(void **state)
     assert_true(f.rates.in == 0);
 }
 
+static const char *line_with(struct top_page *page, const char *word)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        const char *text = buf_cstr(&page->lines[i].text);
+
+        if (strstr(text, word)) {
+            return text;
+        }
+    }
+    fail_msg("no line with %s", word);
+    return "";
+}
+
+static void zeromq_is_what_came_by_no_other_door(void **state)
+{
+    static const char before[] = "{\"gateway\":{\"published_total\":{\"http\":10,\"ws\":5}},"
+                                 "\"hub\":{\"events_received\":20,\"rejected_total\":4,"
+                                 "\"rejected\":{\"too_big\":4},"
+                                 "\"subscriptions\":{\"now\":9,\"send_failures\":2,"
+                                 "\"not_sent\":1},\"answers\":{\"dropped\":3}}}";
+    static const char after[] = "{\"gateway\":{\"published_total\":{\"http\":20,\"ws\":5}},"
+                                "\"hub\":{\"events_received\":70,\"rejected_total\":6,"
+                                "\"rejected\":{\"too_big\":6},"
+                                "\"subscriptions\":{\"now\":9,\"send_failures\":4,"
+                                "\"not_sent\":1},\"answers\":{\"dropped\":3}}}";
+    struct top_figures f = {.read_ms = 0};
+    struct top_page page = {.width = 100};
+    const struct top_view view = {.target = "t", .clock = "c", .interval_s = 1};
+    struct top_reading r = read_text(before);
+
+    (void)state;
+    assert_int_equal(r.zeromq_published, 5);
+    assert_int_equal(r.zeromq_not_sent, 3);
+    assert_int_equal(top_drops(&r), 10);
+    top_add(&f, &r, 1000);
+    r = read_text(after);
+    top_add(&f, &r, 3000);
+    assert_true(f.rates.zeromq == 20);
+    assert_true(f.rates.drops == 2);
+    top_page_fill(&page, &f, &view);
+    assert_non_null(strstr(line_with(&page, "  ZeroMQ"), "9          20           -"));
+    assert_non_null(strstr(line_with(&page, "at the hub"), "not sent 5"));
+    assert_non_null(strstr(line_with(&page, "hub refused"), "6   too_big 6"));
+    assert_non_null(line_with(&page, "drops/s"));
+    top_page_fini(&page);
+}
+
+static void reasons_are_bounded_and_wrapped(void **state)
+{
+    struct top_figures f = {.read_ms = 0};
+    struct top_page page = {.width = TOP_WIDTH_MIN};
+    const struct top_view view = {.target = "t", .clock = "c", .interval_s = 1};
+    struct top_reading r;
+    struct buf text;
+
+    (void)state;
+    buf_init(&text);
+    buf_add_str(&text, "{\"gateway\":{\"rejected\":{\"http\":{");
+    for (int i = 0; i < 3 * TOP_REASONS_MAX; i++) {
+        buf_printf(&text, "%s\"reason_%d\":1", i > 0 ? "," : "", i);
+    }
+    buf_add_str(&text, "},\"ws\":{\"reason_0\":5}}}}");
+    r = read_text(buf_cstr(&text));
+    buf_fini(&text);
+    assert_int_equal(r.refused.count, TOP_REASONS_MAX);
+    assert_int_equal(top_sum(&r.refused), 3 * TOP_REASONS_MAX + 5);
+    assert_int_equal(r.refused.rows[0].count, 6);
+    assert_string_equal(r.refused.rows[TOP_REASONS_MAX - 1].name, "others");
+    top_add(&f, &r, 1000);
+    top_page_fill(&page, &f, &view);
+    assert_true(strlen(line_with(&page, "refused  ")) <= TOP_WIDTH_MIN);
+    assert_non_null(strstr(line_with(&page, "refused  "), "77   reason_0 6"));
+    assert_true(strlen(line_with(&page, "reason_9 1")) <= TOP_WIDTH_MIN);
+    top_page_fini(&page);
+}
+
+static void a_line_of_json_tells_the_same(void **state)
+{
+    struct top_figures f = {.read_ms = 0};
+    struct top_reading r = read_text(gateway_text);
+    struct buf line;
+    const char *text;
+
+    (void)state;
+    buf_init(&line);
+    top_add(&f, &r, 1000);
+    r.events_published += 300;
+    top_add(&f, &r, 2500);
+    top_json_add(&line, &f, 1700000000.5, 1.5);
+    text = buf_cstr(&line);
+    assert_non_null(strstr(text, "{\"time\":1700000000.500,\"interval_s\":1.500,"
+                                 "\"in_per_s\":200.000,"));
+    assert_non_null(strstr(text, "\"ws\":{\"subscribers\":3,\"in_per_s\":0.000,\"out_per_s\":0.000,"
+                                 "\"delivered\":1000,\"refused\":0}"));
+    assert_non_null(strstr(text, "\"dropped\":{\"slow_oldest\":8,\"memory\":0},"
+                                 "\"refused\":{\"bad_json\":1,\"too_big\":2}"));
+    assert_non_null(strstr(text, "\"hub\":{\"state\":\"degraded\",\"epoch\":\"k3mzq7aa\","
+                                 "\"uptime_s\":null,\"seq\":42,"));
+    assert_non_null(strstr(text, "\"groups\":{\"count\":2,\"lag\":30,\"pending\":4,"
+                                 "\"dead_letters\":1}}}"));
+    /* What is not there is null, and its rates are not known. */
+    r.has_hub = false;
+    top_add(&f, &r, 4000);
+    buf_reset(&line);
+    top_json_add(&line, &f, 1700000002, 1.5);
+    text = buf_cstr(&line);
+    assert_non_null(strstr(text, "\"in_per_s\":null,\"in_bytes_per_s\":null,\"out_per_s\":0.000,"
+                                 "\"drops_per_s\":null,"));
+    assert_non_null(strstr(text, ",\"hub\":null}"));
+    assert_null(strstr(text, "zeromq"));
+    buf_reset(&line);
+    top_json_add_trouble(&line, "no \"answer\"", 3);
+    assert_string_equal(buf_cstr(&line), "{\"time\":3.000,\"error\":\"no \\\"answer\\\"\"}");
+    buf_fini(&line);
+}
+
 static void the_history_is_bounded(void **state)
 {
     struct top_figures f = {.read_ms = 0};
@@ -116,19 +233,6 @@ static void the_history_is_bounded(void **state)
     assert_true(top_history(&f, f.in_history, 0) == 3 * TOP_HISTORY_MAX - 1);
     assert_true(top_history(&f, f.in_history, TOP_HISTORY_MAX - 1) == 2 * TOP_HISTORY_MAX);
     assert_true(top_history(&f, f.in_history, TOP_HISTORY_MAX) == 0);
-}
-
-static const char *line_with(struct top_page *page, const char *word)
-{
-    for (size_t i = 0; i < page->count; i++) {
-        const char *text = buf_cstr(&page->lines[i].text);
-
-        if (strstr(text, word)) {
-            return text;
-        }
-    }
-    fail_msg("no line with %s", word);
-    return "";
 }
 
 static void the_page_tells_what_matters(void **state)
@@ -221,6 +325,9 @@ int main(void)
         cmocka_unit_test(a_hubs_own_figures_are_read),
         cmocka_unit_test(what_is_no_reading_is_refused),
         cmocka_unit_test(rates_are_made_of_two_readings),
+        cmocka_unit_test(zeromq_is_what_came_by_no_other_door),
+        cmocka_unit_test(reasons_are_bounded_and_wrapped),
+        cmocka_unit_test(a_line_of_json_tells_the_same),
         cmocka_unit_test(the_history_is_bounded),
         cmocka_unit_test(the_page_tells_what_matters),
         cmocka_unit_test(a_sparkline_fits_its_line),
