@@ -1,10 +1,13 @@
-"""Probes are never behind a fan-out: /health answers while 1000 clients resume and events go out at full rate."""
+"""Probes are never behind a fan-out: /health answers while 1000 clients resume and events go out at full rate.
+
+ctest: serial
+"""
 import socket
 import threading
 import time
 
 from support.http import get
-from support.waiting import FACTOR, seconds, wait_until
+from support.waiting import seconds, wait_until, within
 from support.zmq_clients import Dealer, Push, event
 
 CLIENTS = 1000
@@ -49,39 +52,53 @@ class ResumingCrowd:
             sock.close()
 
 
+class FullRate:
+    """Publishes a few thousand events a second for each of the clients: more than they can read."""
+
+    def __init__(self, hub):
+        self._hub = hub
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        with Push(self._hub) as push:
+            number = 0
+            while not self._stop.is_set():
+                push.send(event("load", {"n": number, "pad": "x" * 150}))
+                number += 1
+                if number % 20 == 0:
+                    time.sleep(0.005)
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+
+
+def slowest_probe(hub, gateway):
+    """Seconds that the slowest /health took beside a crowd and a publisher of its own."""
+    publisher = FullRate(hub)
+    crowd = ResumingCrowd(gateway.port, CLIENTS, "earliest")
+    took = []
+    try:
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            answer = get(gateway.port, "/health")
+            assert answer.status == 200, answer
+            took.append(answer.seconds)
+            time.sleep(0.2)
+    finally:
+        publisher.close()
+        crowd.close()
+    assert crowd.bytes > CLIENTS * 2000, "the crowd hardly got anything, so this showed nothing"
+    wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["subscribers"]["sse"] == 0, 20, "the crowd to be gone")
+    return max(took)
+
+
 def test_health_answers_while_a_thousand_clients_resume_and_events_flow(hub, gateway):
-    with Dealer(hub) as dealer, Push(hub) as push:
+    """/health answers within 100 ms. It is tried in rounds: a probe that is behind a fan-out is slow in each of them."""
+    with Dealer(hub) as dealer:
         first = dealer.publish(*[event("load", {"n": n, "pad": "x" * 150}) for n in range(2000)])
         assert first["success"], first
-        wait_until(lambda: get(gateway.port, "/health/ready").status == 200, 10)
-        stop = threading.Event()
-
-        def publish():
-            n = 0
-            while not stop.is_set():
-                push.send(event("load", {"n": n, "pad": "x" * 150}))
-                n += 1
-                if n % 20 == 0:
-                    time.sleep(0.005)  # a few thousand a second for each of the clients: more than they can read
-
-        publisher = threading.Thread(target=publish, daemon=True)
-        publisher.start()
-        crowd = ResumingCrowd(gateway.port, CLIENTS, "earliest")
-        took = []
-        try:
-            end = time.monotonic() + 6
-            while time.monotonic() < end:
-                answer = get(gateway.port, "/health")
-                assert answer.status == 200, answer
-                took.append(answer.seconds)
-                time.sleep(0.2)
-        finally:
-            stop.set()
-            publisher.join()
-            crowd.close()
-        assert crowd.bytes > CLIENTS * 2000, "the crowd hardly got anything, so this showed nothing"
-        took.sort()
-        # Outliers are the scheduler's: two cores carry the daemons, the crowd, the publisher and perhaps other tests. What
-        # this is about is a probe behind a fan-out, and then each of them would wait.
-        assert took[len(took) // 2] < 0.1 * FACTOR, took
-        assert took[-1] < 5 * FACTOR, took
+    wait_until(lambda: get(gateway.port, "/health/ready").status == 200, 10)
+    within(0.1, lambda: slowest_probe(hub, gateway))

@@ -12,7 +12,7 @@ import time
 
 from support.http import get, post
 from support.metrics import Metrics
-from support.waiting import FACTOR, seconds, wait_until
+from support.waiting import FACTOR, seconds, wait_until, within
 from support.zmq_clients import Dealer
 
 BODY = b'{"event_type":"w","data":{"i":1}}'
@@ -104,15 +104,19 @@ def test_four_thousand_waiting_posts_are_all_answered(hub, start_gateway):
 
 def test_health_answers_while_posts_wait(hub, start_gateway):
     gateway = start_gateway(hub).wait_connected()
-    hub.pause()
-    crowd = Crowd(gateway.port, 500)
-    for _ in range(20):
-        started = time.monotonic()
-        assert get(gateway.port, "/health").status == 200
-        assert time.monotonic() - started < seconds(2)  # the waits themselves last 5 s and more
-    assert len(crowd.answers(15)) == 500
-    crowd.close()
-    hub.resume()
+
+    def slowest_beside_a_crowd():
+        hub.pause()
+        crowd = Crowd(gateway.port, 500)
+        probes = [get(gateway.port, "/health") for _ in range(20)]
+        assert all(probe.status == 200 for probe in probes), probes
+        assert len(crowd.answers(15)) == 500
+        crowd.close()
+        hub.resume()
+        gateway.wait_connected()
+        return max(probe.seconds for probe in probes)
+
+    within(0.5, slowest_beside_a_crowd)
 
 
 def test_clients_that_leave_while_they_wait(hub, start_gateway):

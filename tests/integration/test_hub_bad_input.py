@@ -8,7 +8,7 @@ import time
 import pytest
 import zmq
 
-from support.waiting import FACTOR, seconds, wait_until
+from support.waiting import FACTOR, wait_until, within
 from support.zmq_clients import Dealer, Push, Sub, event
 
 # Sanitizers and valgrind keep freed memory, so the size of the process says nothing there.
@@ -48,27 +48,38 @@ BAD = [
 ]
 
 
+DELAY_S = 0.5  # CG-17: what is bad delays what comes next by less
+
+
 def rejected(dealer):
     return dealer.request({"action": "stats"})["statistics"]["rejected"]
 
 
+def passage(sub, push, number=0):
+    """How long a good event takes from its publisher to a subscriber."""
+    started = time.monotonic()
+    push.send(event("good", {"n": number}))
+    assert sub.recv()["data"] == {"n": number}
+    return time.monotonic() - started
+
+
 @pytest.mark.parametrize("name,frames,reason", BAD, ids=[b[0] for b in BAD])
 def test_a_bad_event_is_counted_and_the_next_one_comes_at_once(hub, name, frames, reason):
-    """CG-17: each kind of bad event has its counter and a log line, and does not delay the next event.
-
-    CG-17 says < 0.5 s; here 2, as the machine has stalls of its own.
-    """
+    """CG-17: each kind of bad event has its counter and a log line, and does not delay the next event (< 0.5 s)."""
     del name
     with Sub(hub, "good") as sub, Push(hub) as push, Dealer(hub) as dealer:
         sub.sync(push)
         before = rejected(dealer)
-        started = time.monotonic()
-        push.send(*frames)
-        push.send(event("good", {"n": 1}))
-        assert sub.recv()["data"] == {"n": 1}
-        assert time.monotonic() - started < seconds(2)
+
+        def bad_then_good():
+            started = time.monotonic()
+            push.send(*frames)
+            passage(sub, push)
+            return time.monotonic() - started
+
+        tries = within(DELAY_S, bad_then_good)
         after = rejected(dealer)
-    assert {k: after[k] - before[k] for k in after if after[k] != before[k]} == {reason: len(frames)}
+    assert {k: after[k] - before[k] for k in after if after[k] != before[k]} == {reason: tries * len(frames)}
     assert re.search(rf"level=warn .*event=event_refused reason={reason} ", hub.stderr)
 
 
@@ -94,13 +105,14 @@ def test_a_flood_of_bad_events_does_not_stop_the_good_ones(hub):
     with Sub(hub, "good") as sub, Push(hub) as good, Push(hub) as bad:
         sub.sync(good)
         bad.socket.setsockopt(zmq.LINGER, 0)
-        for n in range(20):
+
+        def flood_and_good(number):
             for _ in range(500):
                 bad.send(b"rubbish")
-            started = time.monotonic()
-            good.send(event("good", {"n": n}))
-            assert sub.recv()["data"]["n"] == n
-            assert time.monotonic() - started < seconds(2)
+            return passage(sub, good, number)
+
+        for n in range(20):
+            within(DELAY_S, lambda n=n: flood_and_good(n))
 
 
 @pytest.mark.parametrize("size", [4096, 4097, 100000])
@@ -125,15 +137,16 @@ def test_an_oversize_event_is_refused_and_counted(start_hub, size):
 
 def test_an_enormous_frame_closes_its_own_connection_only(hub):
     """A frame over twice the largest batch (32 MiB) is ZeroMQ's last fence: others do not notice."""
-    with Sub(hub, "good") as sub, Push(hub) as push, Push(hub, linger_ms=0) as hostile:
+    with Sub(hub, "good") as sub, Push(hub) as push:
         sub.sync(push)
         before = hub.anon_kib()
-        hostile.send(b" " * (33 << 20))
-        for n in range(20):
-            started = time.monotonic()
-            push.send(event("good", {"n": n}))
-            assert sub.recv()["data"]["n"] == n
-            assert time.monotonic() - started < seconds(2)
+
+        def slowest_beside_the_frame():
+            with Push(hub, linger_ms=0) as hostile:
+                hostile.send(b" " * (33 << 20))
+                return max(passage(sub, push, n) for n in range(20))
+
+        within(DELAY_S, slowest_beside_the_frame)
         assert not PLAIN or hub.anon_kib() - before < 20 * 1024
 
 
@@ -141,23 +154,35 @@ def test_thousands_of_frames_in_one_message_starve_nobody(hub):
     """Fifty thousand frames in one message are fifty thousand events; requests and others' events go on meanwhile."""
     with Sub(hub, "good") as sub, Push(hub) as push, Push(hub) as big, Dealer(hub) as dealer:
         sub.sync(push)
-        big.send(*[b"bad"] * 50000)
-        started = time.monotonic()
-        push.send(event("good"))
-        assert dealer.request({"action": "health"})["success"]
-        assert sub.recv()["event_type"] == "good"
-        assert time.monotonic() - started < seconds(2)
-        wait_until(lambda: rejected(dealer)["bad_json"] == 50000, 20, "all frames")
+        sent = 0
+
+        def good_beside_the_frames():
+            nonlocal sent
+            big.send(*[b"bad"] * 50000)
+            sent += 50000
+            started = time.monotonic()
+            push.send(event("good"))
+            assert dealer.request({"action": "health"})["success"]
+            assert sub.recv()["event_type"] == "good"
+            took = time.monotonic() - started
+            wait_until(lambda: rejected(dealer)["bad_json"] == sent, 20, "all frames")
+            return took
+
+        within(DELAY_S, good_beside_the_frames)
 
 
 def test_thousands_of_frames_in_a_request_are_ignored(hub):
     """CG-8: frames behind the third are ignored, however many."""
     with Dealer(hub) as dealer, Dealer(hub) as other:
-        dealer.send({"action": "health"}, *[b"x"] * 50000)
-        started = time.monotonic()
-        assert other.request({"action": "health"})["success"]
-        assert time.monotonic() - started < seconds(2)
-        assert dealer.recv()["status"] == "ok"
+        def request_beside_the_frames():
+            dealer.send({"action": "health"}, *[b"x"] * 50000)
+            started = time.monotonic()
+            assert other.request({"action": "health"})["success"]
+            took = time.monotonic() - started
+            assert dealer.recv()["status"] == "ok"
+            return took
+
+        within(DELAY_S, request_beside_the_frames)
 
 
 IDENTITIES = [b"\x01", bytes(range(1, 256)), b"\xff" * 255, b"a\x00b", "Kunde-ü".encode(), b" ", b"'\"\\\r\n", b"RESPONSE"]
@@ -228,7 +253,8 @@ def test_a_subscription_of_a_megabyte_harms_nobody(hub):
             raw_subscribe(peer, b"z" * 1000)
             wait_until(lambda: dealer.request({"action": "stats"})["statistics"]["subscriptions"]["too_long"] == 1, 10,
                        "the subscription made by hand")
-        for n in range(20):
+
+        def good_behind_a_megabyte(number):
             with raw_subscriber(hub) as peer:
                 try:
                     raw_subscribe(peer, os.urandom(1 << 20))
@@ -236,10 +262,10 @@ def test_a_subscription_of_a_megabyte_harms_nobody(hub):
                         pass  # the hub's greeting and handshake, then the end
                 except ConnectionError:
                     pass
-            started = time.monotonic()
-            push.send(event("good", {"n": n}))
-            assert sub.recv()["data"]["n"] == n
-            assert time.monotonic() - started < seconds(2)
+            return passage(sub, push, number)
+
+        for n in range(20):
+            within(DELAY_S, lambda n=n: good_behind_a_megabyte(n))
         assert dealer.request({"action": "stats"})["statistics"]["subscriptions"]["too_long"] == 1
         assert not PLAIN or hub.anon_kib() - before < 20 * 1024
 
@@ -353,9 +379,13 @@ def test_a_peer_that_reads_no_answers_costs_a_bounded_queue(start_hub):
         statistics = figures()
         assert statistics["requests"]["refused"] > 200  # "busy": 256 MiB of pages are on their way
         assert not PLAIN or hub.anon_kib() < 600 * 1024
-        started = time.monotonic()
-        assert dealer.request({"action": "health"})["success"]
-        assert time.monotonic() - started < seconds(2)
+
+        def request_beside_the_lazy_one():
+            started = time.monotonic()
+            assert dealer.request({"action": "health"})["success"]
+            return time.monotonic() - started
+
+        within(DELAY_S, request_beside_the_lazy_one)
         lazy.close()
         wait_until(lambda: figures()["answers"]["waiting"] == 0, 40, "the queue of the vanished peer to go")
 
