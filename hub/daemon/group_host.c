@@ -213,6 +213,27 @@ static void follow_epoch(struct group_host *h, const struct journal_state *state
     h->parts->wake(h->parts->context, h);
 }
 
+/* What is in front of `oldest` is not kept any more; of that, the numbers behind an unclean stop
+ * were mostly never used. */
+static void retain(struct group_host *h, uint64_t oldest)
+{
+    const struct group_unclean *unclean = h->parts->unclean;
+    const uint64_t to = oldest - 1;
+
+    if (strcmp(unclean->epoch, group_cursor(h->group)->epoch) == 0) {
+        for (size_t i = 0; i < unclean->count && unclean->voids[i].from <= to; i++) {
+            const struct journal_void *v = &unclean->voids[i];
+            const uint64_t next = group_cursor(h->group)->seq + 1;
+
+            if (v->to >= next) {
+                group_retain(h->group, v->from > next ? v->from : next);
+                group_miss(h->group, v->to < to ? v->to : to, GROUP_GAP_UNCLEAN_STOP);
+            }
+        }
+    }
+    group_retain(h->group, oldest);
+}
+
 void group_host_follow(struct group_host *h, int64_t now_ms)
 {
     struct journal_state state;
@@ -226,7 +247,7 @@ void group_host_follow(struct group_host *h, int64_t now_ms)
     } else if (h->is_live) {
         group_pass(h->group, state.last);
     }
-    group_retain(h->group, state.oldest);
+    retain(h, state.oldest);
     group_tick(h->group, now_ms);
     set_live(h, group_cursor(h->group)->seq >= state.last);
 }
@@ -245,18 +266,33 @@ void group_host_note_event(struct group_host *h, uint64_t seq)
 
 /* ---- using what was found ---- */
 
-enum group_gap_reason group_host_reason(const struct group_host *h, uint64_t from, uint64_t to)
+/* Why the numbers from..*to have no record: the reason of the first ones, which end at *to. */
+static enum group_gap_reason reason_of(const struct group_host *h, uint64_t from, uint64_t *to)
 {
     struct journal_state state;
 
     journal_state(h->parts->journal, &state);
-    for (size_t i = 0; i < state.void_count; i++) {
-        if (state.voids[i].from <= to && state.voids[i].to >= from) {
-            return strcmp(state.voids[i].reason, "unclean_stop") == 0 ? GROUP_GAP_UNCLEAN_STOP
-                                                                      : GROUP_GAP_NOT_STORED;
-        }
+    return group_hole_first(state.voids, state.void_count, from, to,
+                            *to < state.oldest ? GROUP_GAP_RETENTION : GROUP_GAP_NOT_STORED);
+}
+
+/* What follows the cursor up to and including `to` has no record. */
+static void miss(struct group_host *h, uint64_t to)
+{
+    while (group_cursor(h->group)->seq < to) {
+        uint64_t end = to;
+        const enum group_gap_reason reason = reason_of(h, group_cursor(h->group)->seq + 1, &end);
+
+        group_miss(h->group, end, reason);
     }
-    return to < state.oldest ? GROUP_GAP_RETENTION : GROUP_GAP_NOT_STORED;
+}
+
+/* The event was open, and its record is not there any more. */
+static void lose(struct group_host *h, uint64_t seq)
+{
+    uint64_t end = seq;
+
+    group_lose(h->group, seq, reason_of(h, seq, &end));
 }
 
 /* Hands the event to the first waiter, if it can be handed out at all. */
@@ -284,7 +320,7 @@ static void pass_holes(struct group_host *h, const struct group_hole *holes, siz
         const struct group_hole *hole = &holes[(*next)++];
 
         group_pass(h->group, hole->from - 1);
-        group_miss(h->group, hole->to, group_host_reason(h, hole->from, hole->to));
+        miss(h, hole->to);
     }
 }
 
@@ -297,7 +333,7 @@ static void use_new(struct group_host *h, const struct group_now *now)
     const struct group_hole *holes = group_scan_holes(h->scan, &hole_count);
 
     if (group_scan_after(h->scan) > h->scan_after) {
-        group_retain(h->group, group_scan_after(h->scan) + 1); /* trimmed since it began */
+        retain(h, group_scan_after(h->scan) + 1); /* trimmed since it began */
     }
     for (size_t i = 0; i < found_count; i++) {
         const struct group_found *f = &found[i];
@@ -328,7 +364,7 @@ static void use_picked(struct group_host *h, const struct group_now *now)
         if (is_here && !is_first_full(h)) {
             hand_out(h, f, now);
         } else if (!is_here && picks[i] <= reached) {
-            group_lose(h->group, picks[i], group_host_reason(h, picks[i], picks[i]));
+            lose(h, picks[i]);
         }
         group_unpick(h->group, picks[i]); /* no longer picked if one of these was done */
         f += is_here ? 1 : 0;

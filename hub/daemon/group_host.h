@@ -15,6 +15,7 @@
 
 #include "daemon/call.h"
 #include "daemon/group.h"
+#include "daemon/group_hole.h"
 #include "daemon/group_parcel.h"
 #include "daemon/group_scan.h"
 #include "daemon/intake.h"
@@ -32,6 +33,7 @@ struct group_host_parts {
     struct journal *journal;
     struct intake *intake;
     const struct settings *settings;
+    const struct group_unclean *unclean;
     _Atomic uint64_t *in_flight; /* bytes of lines on their way */
     /* There is something to do for the group. */
     void (*wake)(void *context, struct group_host *h);

@@ -16,7 +16,4 @@ struct group_waiter {
     char member[GROUP_MEMBER_MAX + 1];
 };
 
-/* Why the numbers from..to have no record. */
-enum group_gap_reason group_host_reason(const struct group_host *h, uint64_t from, uint64_t to);
-
 #endif

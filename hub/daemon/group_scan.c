@@ -32,8 +32,8 @@ struct group_scan {
     size_t last_len; /* 0 = none */
     bool last_matches;
     struct buf lines;
-    struct buf found; /* struct group_found each */
-    struct group_hole holes[GROUP_SCAN_HOLES_MAX];
+    struct buf found;                                  /* struct group_found each */
+    struct group_hole holes[GROUP_SCAN_HOLES_MAX + 1]; /* one behind the last record */
     size_t hole_count;
 };
 
@@ -108,11 +108,7 @@ static bool is_over(struct group_scan *s)
 
 static void note_hole(struct group_scan *s, uint64_t from, uint64_t to)
 {
-    if (s->hole_count == GROUP_SCAN_HOLES_MAX) {
-        s->holes[s->hole_count - 1].to = to; /* says more than is missing, never less */
-    } else {
-        s->holes[s->hole_count++] = (struct group_hole){.from = from, .to = to};
-    }
+    s->holes[s->hole_count++] = (struct group_hole){.from = from, .to = to};
 }
 
 static bool matches(struct group_scan *s, const struct journal_record *record)
@@ -173,7 +169,8 @@ static bool visit(struct journal_scan *scan, const struct journal_record *record
         return false;
     }
     wanted = is_wanted(s, record);
-    if (wanted && !fits(s, record->len)) {
+    if ((wanted && !fits(s, record->len)) ||
+        (record->seq > s->expected && s->hole_count == GROUP_SCAN_HOLES_MAX)) {
         s->was_full = true;
         return false;
     }

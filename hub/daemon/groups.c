@@ -237,6 +237,9 @@ static nhub_err create_tables(struct groups *gs)
     if (!err) {
         err = group_index_create(&gs->index, gs->max, gs->parts.settings->hub.stats_event);
     }
+    if (!err) {
+        err = group_unclean_init(&gs->unclean, gs->parts.journal);
+    }
     return err;
 }
 
@@ -253,6 +256,7 @@ nhub_err groups_create(struct groups **out, const struct groups_parts *parts)
     gs->host_parts = (struct group_host_parts){.journal = parts->journal,
                                                .intake = parts->intake,
                                                .settings = parts->settings,
+                                               .unclean = &gs->unclean,
                                                .in_flight = &gs->in_flight,
                                                .wake = wake,
                                                .set_live = set_live,
@@ -299,6 +303,7 @@ void groups_destroy(struct groups **gs_p)
         }
         group_index_destroy(&gs->index);
         map_destroy(&gs->by_name);
+        group_unclean_fini(&gs->unclean);
         free(gs->seats);
         free(gs);
         *gs_p = NULL;

@@ -25,6 +25,7 @@ struct groups {
     size_t count;
     struct map *by_name; /* -> struct groups_seat */
     struct group_index *index;
+    struct group_unclean unclean;
     struct group_host *first_queued, *last_queued;
     uint64_t next_serial;
     int64_t due_ms;       /* nothing is due before it */

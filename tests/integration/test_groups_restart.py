@@ -1,18 +1,21 @@
 # ctest: timeout=300
 """Consumer groups over the life and death of the hub: what was acknowledged stays acknowledged, the rest comes again."""
+import os
 import random
 import time
 
 import pytest
 
+from support import faults
+from support.daemons import program
 from support.groups import Group
 from support.waiting import seconds, wait_until
 from support.zmq_clients import Dealer, event
 
 
-def publish(hub, count, event_type="a", first=0):
+def publish(hub, count, event_type="a", first=0, **options):
     with Dealer(hub) as dealer:
-        answer = dealer.publish(*[event(event_type, first + i) for i in range(count)], limit=30)
+        answer = dealer.publish(*[event(event_type, first + i) for i in range(count)], limit=30, **options)
     assert answer["success"], answer
     return range(answer["first_seq"], answer["last_seq"] + 1)
 
@@ -211,6 +214,39 @@ def test_an_unclean_stop_is_told_to_a_group(start_hub, group_of):
     assert batch.gap["reason"] == "unclean_stop" and batch.gap["to"] == f"{hub.epoch}-{first - 1}"
     assert [e["seq"] for e in batch.events] == [first]
     assert group.info()["lost"] == 0
+
+
+def test_voids_side_by_side_are_told_to_a_group_each_for_its_reason(start_hub, group_of, tmp_path):
+    """A full disk, recovered and full again, then a kill: what was not stored and what an unclean stop swallowed lie side by
+    side. Two gaps, and only the events that there were count as lost."""
+    control = str(tmp_path / "fail")
+    hub = start_hub("--hub-stats-interval-s", "0", wait=False)
+    hub.env = faults.environment(hub.journal_folder, program(hub.program_name), fail=control)
+    hub.start()
+    group = group_of(hub)
+    group.create(since="earliest")
+    publish(hub, 20)
+    group.drain(count=20)
+    faults.control(control, "ENOSPC")
+    publish(hub, 20, durability="memory")
+    hub.wait_log("journal_degraded")
+    os.unlink(control)
+    hub.wait_log("journal_recovered")
+    faults.control(control, "ENOSPC")
+    publish(hub, 20, durability="memory")
+    wait_until(lambda: hub.stderr.count("event=journal_degraded") == 2, 20, "full again")
+    hub.kill()
+    os.unlink(control)
+    hub.start()
+    first = publish(hub, 1)[0]
+    epoch = hub.epoch
+    group = group_of(hub)
+    batch = group.fetch(max=10, wait_ms=10000)
+    assert batch.gap == {"from": f"{epoch}-20", "to": f"{epoch}-40", "reason": "not_stored"}
+    assert [e["seq"] for e in batch.events] == [first]
+    batch = group.fetch(max=10, wait_ms=10000)
+    assert batch.gap == {"from": f"{epoch}-40", "to": f"{epoch}-{first - 1}", "reason": "unclean_stop"}
+    assert group.info()["lost"] == 20
 
 
 def test_a_group_that_is_too_many_waits_in_the_journal(start_hub, group_of):
