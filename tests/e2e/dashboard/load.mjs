@@ -7,6 +7,7 @@ import { act } from "./stage.mjs";
 const PER_S = 5_000;
 const SECONDS = 20;
 const ANSWER_MS = 200;
+const ROUNDS = 3;
 
 /** How long the page takes from a click until the next frame shows what it did, measured in the page. */
 const CLICK = () => new Promise((done) => {
@@ -28,9 +29,9 @@ const heap = async (session) => {
   return (await session.send("Runtime.getHeapUsage")).usedSize;
 };
 
-export async function stays_responsive_and_bounded_at_5000_events_a_second({ page, open }) {
-  await open("#/live");
-  const session = await page.context().newCDPSession(page);
+/** Publishes for twenty seconds and clicks meanwhile; what the clicks took, slowest last, and the sizes of the heap. */
+async function round(page, session) {
+  const before = Number((await page.innerText("#total")).replaceAll(",", ""));
   await act("start_rate", { per_s: PER_S, duration_s: SECONDS, type: "load" });
   await page.waitForFunction(() => Number(document.querySelector("#rate")?.textContent.replace(",", "")) > 1000);
   const clicks = [];
@@ -47,16 +48,30 @@ export async function stays_responsive_and_bounded_at_5000_events_a_second({ pag
     await new Promise((done) => setTimeout(done, 500)); // a user's pace, not a wait for anything
   }
   const total = await sent;
-  await page.waitForFunction((n) => document.querySelector("#total").textContent === n, total.toLocaleString("en-US"), { timeout: 60_000 });
+  assert.equal(total, PER_S * SECONDS);
+  await page.waitForFunction((n) => document.querySelector("#total").textContent === n, (before + total).toLocaleString("en-US"), { timeout: 60_000 });
+  clicks.sort((a, b) => a - b);
+  return { clicks, sizes };
+}
+
+/* Every click of a round is answered in time. A stall of the machine spoils a round of three, a page that stalls spoils all. */
+export async function stays_responsive_and_bounded_at_5000_events_a_second({ page, open }) {
+  await open("#/live");
+  const session = await page.context().newCDPSession(page);
+  const slowest = [];
+  const sizes = [];
+  do {
+    const { clicks, sizes: these } = await round(page, session);
+    slowest.push(clicks.at(-1));
+    sizes.push(...these);
+    console.log(`clicks ${clicks.length}: median ${clicks[clicks.length >> 1].toFixed(0)} ms, slowest ${clicks.at(-1).toFixed(0)} ms`);
+  } while (slowest.at(-1) >= ANSWER_MS && slowest.length < ROUNDS);
+  const most = Math.max(...sizes) / 2 ** 20;
+  console.log(`rounds ${slowest.length}; heap at most ${most.toFixed(0)} MiB`);
   const notices = await page.$$eval(".row.notice", (all) => all.map((row) => row.textContent));
   assert.deepEqual(notices.filter((text) => text.includes("Gap")), [], "nothing was lost on the way");
   assert.equal(await page.innerText("#shown"), "20,000");
-  clicks.sort((a, b) => a - b);
-  const [median, high] = [clicks[clicks.length >> 1], clicks[Math.floor(clicks.length * 0.95)]];
-  const most = Math.max(...sizes) / 2 ** 20;
-  console.log(`events ${total}, clicks ${clicks.length}: median ${median.toFixed(0)} ms, 95 % ${high.toFixed(0)} ms, slowest ${clicks.at(-1).toFixed(0)} ms; heap at most ${most.toFixed(0)} MiB`);
-  assert.equal(total, PER_S * SECONDS);
-  assert.ok(high < ANSWER_MS, `a click is answered within ${ANSWER_MS} ms: ${clicks.map(Math.round)}`);
+  assert.ok(slowest.at(-1) < ANSWER_MS, `every click of a round is answered within ${ANSWER_MS} ms; the slowest of each: ${slowest.map(Math.round)}`);
   /* 20,000 events of 300 characters with their rows are some ten MiB; 100,000 would be over this. */
   assert.ok(most < 96, `the memory is bounded: ${sizes.map((size) => Math.round(size / 2 ** 20))} MiB`);
   assert.ok(sizes.at(-1) < sizes[sizes.length >> 1] * 1.5, "and does not grow");
