@@ -14,14 +14,19 @@ def build(tmp_path):
     shutil.copytree(os.path.join(ROOT, "web"), tmp_path / "tree" / "web", ignore=shutil.ignore_patterns("node_modules"))
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name, text in (("npm", "echo 'npm error no network' >&2; exit 1"), ("node", "echo v20.0.0")):
+    for name, text in (("npm", f"echo called >>{tmp_path}/calls; echo 'npm error no network' >&2; exit 1"), ("node", "echo v20.0.0")):
         (tools / name).write_text(f"#!/bin/sh\n{text}\n")
         (tools / name).chmod(0o755)
 
-    def run(strict):
+    def run(strict, **env):
         return subprocess.run([str(tmp_path / "tree" / "web" / "build"), str(tmp_path / "out"), strict, str(tmp_path / "stamp")], capture_output=True,
-                              text=True, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}, check=False)
+                              text=True, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", **env}, check=False)
     return run
+
+
+def calls(folder):
+    """How often npm was run."""
+    return (folder / "calls").read_text().count("called")
 
 
 def test_without_packages_the_plain_page_takes_the_place(build, tmp_path):
@@ -33,6 +38,30 @@ def test_without_packages_the_plain_page_takes_the_place(build, tmp_path):
     assert sorted(os.listdir(tmp_path / "out" / "web")) == ["icon.svg", "index.html", "plain.css"]
     assert not os.path.exists(tmp_path / "stamp"), "the next build tries again"
     assert build("off").returncode == 0
+
+
+def test_a_failed_try_is_remembered(build, tmp_path):
+    assert build("off").returncode == 0 and calls(tmp_path) == 1
+    done = build("off")
+    assert done.returncode == 0 and calls(tmp_path) == 1
+    assert "npm could not install the packages (npm error no network); it is tried again in 24 h" in done.stderr
+    assert "NHUB_WEB_RETRY=1" in done.stderr and os.path.exists(tmp_path / "out" / "web" / "index.html")
+    assert build("off", NHUB_WEB_RETRY="1").returncode == 0 and calls(tmp_path) == 2, "on request"
+    assert build("on").returncode == 1 and calls(tmp_path) == 3, "where it is wanted"
+
+
+def test_a_failed_try_is_repeated_for_other_packages_and_the_next_day(build, tmp_path):
+    build("off")
+    with open(tmp_path / "tree" / "web" / "package-lock.json", "a", encoding="utf-8") as lock:
+        lock.write("\n")
+    build("off")
+    assert calls(tmp_path) == 2
+    failed = tmp_path / "out" / "npm.failed"
+    packages, at, why = failed.read_text(encoding="utf-8").splitlines()
+    for text, expected in ((f"{packages}\n{int(at) - 86401}\n{why}\n", 3), (f"{packages}\n{int(at) + 90000}\n{why}\n", 4), ("nonsense", 5), ("", 6)):
+        failed.write_text(text, encoding="utf-8")
+        assert build("off").returncode == 0
+        assert calls(tmp_path) == expected, text
 
 
 def test_where_the_dashboard_is_wanted_it_is_an_error(build, tmp_path):
