@@ -166,7 +166,7 @@ static void read_hub(const json_t *hub, struct top_reading *out)
     read_journal(json_object_get(hub, "journal"), out);
     out->has_groups = json_is_object(groups);
     out->groups = number(groups, "count");
-    out->group_lag = number(groups, "lag");
+    out->group_lag = number(groups, "lag_max");
     out->group_pending = number(groups, "pending");
     out->dead_letters = number(groups, "dead_letters");
 }

@@ -8,7 +8,7 @@ import pytest
 
 from support.cli import RunningCommand, hub_env, notifyhub
 from support.daemons import BIN_DIR
-from support.http import get, post
+from support.http import get, post, request
 from support.sse import SseReader
 from support.waiting import wait_until
 from support.zmq_clients import Push
@@ -168,6 +168,16 @@ def test_one_line_of_json(hub, gateway):
     found = json.loads(done.stdout)
     assert done.returncode == 0 and done.stdout.count("\n") == 1
     assert found["gateway"] is None and found["hub"]["received"] == 1 and 0.05 < found["interval_s"] and list(found["doors"]) == ["zeromq"]
+
+
+def test_the_lag_of_groups(hub, gateway):
+    post(gateway.port, "/events", {"event_type": "job"})
+    assert request(gateway.port, "PUT", "/groups/workers", {"event_type": ["job"], "since": "earliest"}).status in (200, 201)
+
+    def figures():
+        return json.loads(notifyhub(hub, "top", "--once", "--json", "--interval", "100ms", "--gateway", gateway.url).stdout)["hub"]["groups"]
+
+    assert figures() == {"count": 1, "lag": 1, "pending": 0, "dead_letters": 0}
 
 
 def test_wrong_use(hub, gateway):

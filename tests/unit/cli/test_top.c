@@ -21,7 +21,7 @@ static const char gateway_text[] =
     "\"hub\":{\"epoch\":\"k3mzq7aa\",\"seq\":42,\"events_published\":42,\"published_bytes\":4200,"
     "\"subscriptions\":{\"now\":9},"
     "\"journal\":{\"state\":\"degraded\",\"why\":\"disk \\u001b[31m full\",\"bytes\":1048576},"
-    "\"groups\":{\"count\":2,\"lag\":30,\"pending\":4,\"dead_letters\":1}}}";
+    "\"groups\":{\"count\":2,\"lag_max\":30,\"pending\":4,\"dead_letters\":1}}}";
 
 static struct top_reading read_text(const char *text)
 {
