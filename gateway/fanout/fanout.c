@@ -4,6 +4,7 @@
 #include "gateway/fanout/internal.h"
 #include "gateway/fanout/notice.h"
 #include "gateway/fanout/page.h"
+#include "gateway/fanout/replay.h"
 #include "gateway/memory_ceiling.h"
 
 #include <inttypes.h>
@@ -345,19 +346,33 @@ static bool is_idle(const struct session *s)
            s->f->now_ms - s->last_write_ms >= POSITION_IDLE_MS;
 }
 
+/* The same of one whose resume has nothing to send, mostly because it waits for the hub. */
+static bool is_waiting(const struct session *s)
+{
+    return s->state == STATE_REPLAY && !s->is_blocked &&
+           s->f->now_ms - s->last_write_ms >= POSITION_IDLE_MS;
+}
+
+static void tell_waiting(struct session *s)
+{
+    const struct session_waiting waiting = {replay_position(s), s->f->link_up};
+
+    s->sink->waiting(s->context, s->replay->tag, &waiting);
+}
+
 static void tell_idle(struct fanout *f)
 {
     struct list *slot = &f->wheel[f->wheel_now++ % WHEEL_SLOTS];
     struct list *pos = NULL;
     struct list *tmp = NULL;
+    const bool has_head = cache_head(f->cache)->epoch[0] != '\0';
 
-    if (cache_head(f->cache)->epoch[0] == '\0') {
-        return;
-    }
     list_foreach (pos, tmp, slot) {
         struct session *s = list_entry(pos, struct session, wheel);
 
-        if (is_idle(s)) {
+        if (is_waiting(s)) {
+            tell_waiting(s);
+        } else if (has_head && is_idle(s)) {
             buf_reset(&f->text);
             notice_position(&f->text, s->format, cache_head(f->cache));
             session_send(s, f->text.data, f->text.len);
@@ -403,7 +418,7 @@ void fanout_tick(struct fanout *f)
     tell_idle(f);
     end_stalled(f);
     pages_forget(f, false);
-    f->feed_moved = true; /* those that wait look at their deadlines */
+    f->feed_moved = true; /* those that wait may ask again */
     counter_set(&c->streams, f->stream_count);
     counter_set(&c->pattern_sets, pattern_sets_count(f->sets));
     counter_set(&c->cache_events, cache_end(f->cache) - cache_first(f->cache));

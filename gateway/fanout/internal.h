@@ -30,7 +30,6 @@
 #define WHEEL_SLOTS      5     /* each session is looked at every 5 s */
 #define POSITION_IDLE_MS 10000 /* so an idle one is told its position every 10 to 15 s */
 #define STALL_MS         60000
-#define RESUME_WAIT_MS   10000 /* how long a resume waits for the hub at each step */
 
 enum session_state { STATE_IDLE, STATE_REPLAY, STATE_READY, STATE_LAGGING, STATE_ENDED };
 

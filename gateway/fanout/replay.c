@@ -19,6 +19,7 @@ nhub_err replay_begin(struct session *s, const struct replay_from *from)
         return NHUB_ENOMEM;
     }
     r->is_told = from->is_told;
+    r->has_count = from->is_told; /* nobody asked for one */
     r->tag = from->tag;
     r->passed = from->position;
     if (from->since) {

@@ -25,7 +25,6 @@ struct replay {
     size_t page_at;
     uint64_t events, gaps; /* written so far */
     struct fetch *fetch;   /* under way */
-    int64_t deadline_ms;   /* when waiting for the hub ends, 0 = not waiting */
     int64_t ask_again_ms;  /* not before this */
 };
 

@@ -1,9 +1,10 @@
 /*
  * resume: finds the place from which a session goes on, and tells it the truth about it once.
  *
- * In this order: the cache has it; the hub is asked; after RESUME_WAIT_MS without an answer the
- * session goes on from the oldest that this gateway has, behind a gap that says so. A position that
- * nobody gave out is "unknown": nothing is replayed.
+ * In this order: the cache has it, or the hub is asked, for as long as it takes. What this gateway
+ * does not have is not gone: only the hub knows that, and while it is away the session waits, and
+ * fanout_tick() tells its reader so. A position that nobody gave out is "unknown": nothing is
+ * replayed.
  */
 #include "gateway/fanout/replay.h"
 
@@ -137,24 +138,20 @@ static bool wait(struct session *s)
     return false;
 }
 
-/* The hub did not answer in time. What only the hub can tell is worth waiting for: without it there
- * is nothing else to come, and a position that this gateway has not reached may be a good one. */
+/* The hub is away. What only the hub has, or only the hub can tell, is worth waiting for: a gap
+ * would be believed. A cache that begins with the first number of all has it, too. */
 static bool without_hub(struct session *s)
 {
     struct replay *r = s->replay;
-    struct cache *cache = s->f->cache;
-    uint64_t index = 0;
+    const struct position *floor = cache_floor(s->f->cache);
 
-    r->deadline_ms = 0;
-    if (s->f->is_live && !is_known(&r->passed) && r->since.kind == SINCE_EARLIEST) {
+    if (s->f->is_live && !is_known(&r->passed) && r->since.kind == SINCE_EARLIEST &&
+        is_known(floor) && floor->seq == 0) {
         r->in_cache = true;
-        r->index = cache_first(cache);
-        r->passed = *cache_floor(cache);
+        r->index = cache_first(s->f->cache);
+        r->passed = *floor;
         tell_from_cache(s);
         return s->state == STATE_REPLAY;
-    }
-    if (s->f->is_live && cache_find(cache, &r->passed, &index) == CACHE_BEFORE) {
-        return use_floor(s);
     }
     return wait(s);
 }
@@ -221,7 +218,6 @@ static void take_page(struct session *s, const struct page_place *place)
     struct replay *r = s->replay;
     struct page *page = place->page;
 
-    r->deadline_ms = 0;
     if (cache_is_better(s, page)) {
         (void)use_floor(s);
         return;
@@ -293,17 +289,10 @@ static bool ask(struct session *s)
         page_unref(&place.page);
         return false;
     }
-    if (r->deadline_ms == 0) {
-        r->deadline_ms = f->now_ms + RESUME_WAIT_MS;
-    }
-    if (f->now_ms >= r->deadline_ms) {
+    if (!f->link_up) {
         return without_hub(s);
     }
-    if (!f->link_up || f->now_ms < r->ask_again_ms || is_under_way(s, since)) {
-        return wait(s);
-    }
-    if (!pages_have_room(f)) {
-        r->deadline_ms = 0; /* that is not the hub's fault */
+    if (f->now_ms < r->ask_again_ms || is_under_way(s, since) || !pages_have_room(f)) {
         return wait(s);
     }
     return send_fetch(s, since);
@@ -347,7 +336,6 @@ bool resume_place(struct session *s)
     switch (cache_find(s->f->cache, &r->passed, &r->index)) {
     case CACHE_INSIDE:
         r->in_cache = true;
-        r->deadline_ms = 0;
         if (!r->is_told) {
             tell_from_cache(s);
         }
@@ -369,9 +357,8 @@ void resume_answer(struct session *s, const struct fetch_result *result, struct 
 
     if (result->err != NHUB_OK) {
         r->ask_again_ms = s->f->now_ms + ASK_AGAIN_MS;
-        return; /* its deadline runs */
+        return;
     }
-    r->deadline_ms = 0;
     if (result->result == RESUME_UNKNOWN) {
         if (r->is_told) {
             (void)use_floor(s); /* the hub has lost what it had named */

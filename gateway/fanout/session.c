@@ -381,3 +381,16 @@ void session_resumed_members(struct buf *out, const struct session_resumed *resu
     buf_add_str(out, ",\"gaps\":");
     buf_add_u64(out, resumed->gaps);
 }
+
+void session_waiting_members(struct buf *out, const struct session_waiting *waiting)
+{
+    char position[POSITION_TEXT_MAX];
+
+    if (waiting->position.epoch[0] == '\0') {
+        buf_add_str(out, "\"position\":null");
+    } else {
+        (void)position_format(&waiting->position, position);
+        buf_printf(out, "\"position\":\"%s\"", position);
+    }
+    buf_printf(out, ",\"reason\":\"%s\"", waiting->has_hub ? "replaying" : "hub_unavailable");
+}

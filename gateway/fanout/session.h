@@ -46,10 +46,17 @@ struct session_resumed {
     struct position position; /* what follows is live */
     uint64_t count, gaps;     /* events and gap notices that were sent for it */
 };
+/* While a resume has nothing to send. */
+struct session_waiting {
+    struct position position; /* everything up to here was sent; epoch "" = not known */
+    bool has_hub;             /* false: the hub is away, and only it can go on */
+};
 /* "result":"replayed","from":… as members of a JSON object, without braces. */
 void session_start_members(struct buf *out, const struct session_start *start);
 /* "count":12,"gaps":0 in the same way. */
 void session_resumed_members(struct buf *out, const struct session_resumed *resumed);
+/* "position":"e-4","reason":"hub_unavailable" or "replaying". */
+void session_waiting_members(struct buf *out, const struct session_waiting *waiting);
 
 enum sink_result {
     SINK_SENT,
@@ -79,6 +86,8 @@ struct sink_ops {
     void (*started)(void *context, uint32_t tag, const struct session_start *start);
     /* After the last event of a replay that came without a count, before the first live one. */
     void (*resumed)(void *context, uint32_t tag, const struct session_resumed *resumed);
+    /* A resume is under way that had nothing to send for a while: as a sign of life. */
+    void (*waiting)(void *context, uint32_t tag, const struct session_waiting *waiting);
     /* The fan-out is done with the session: close the connection; session_destroy() later, not
      * inside this call. */
     void (*end)(void *context, enum session_end why);

@@ -302,6 +302,18 @@ static void sink_resumed(void *context, uint32_t tag, const struct session_resum
     send_text(context, &text);
 }
 
+static void sink_waiting(void *context, uint32_t tag, const struct session_waiting *waiting)
+{
+    struct buf text;
+
+    (void)tag;
+    buf_init(&text);
+    buf_add_str(&text, "event: hub.waiting\ndata: {");
+    session_waiting_members(&text, waiting);
+    buf_add_str(&text, "}\n\n");
+    send_text(context, &text);
+}
+
 /* "peer" and "groups", for those who list clients. */
 static void sink_describe(const void *context, struct buf *json)
 {
@@ -314,8 +326,8 @@ static void sink_describe(const void *context, struct buf *json)
     buf_add_str(json, ",\"groups\":[]");
 }
 
-static const struct sink_ops sse_sink = {sink_write,   sink_held, sink_started,
-                                         sink_resumed, sink_end,  sink_describe};
+static const struct sink_ops sse_sink = {sink_write,   sink_held, sink_started, sink_resumed,
+                                         sink_waiting, sink_end,  sink_describe};
 
 static void prepare_socket(struct sse_stream *st)
 {

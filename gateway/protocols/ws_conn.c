@@ -167,6 +167,18 @@ static void sink_resumed(void *context, uint32_t tag, const struct session_resum
     ws_conn_send_json(conn, &json);
 }
 
+static void sink_waiting(void *context, uint32_t tag, const struct session_waiting *waiting)
+{
+    struct ws_conn *conn = context;
+    struct buf json;
+
+    open_message(&json, "waiting", conn->resume_id, tag == TAG_RESUME ? conn->resume_id_len : 0);
+    buf_add_char(&json, ',');
+    session_waiting_members(&json, waiting);
+    buf_add_char(&json, '}');
+    ws_conn_send_json(conn, &json);
+}
+
 /* "peer" and "groups", for those who list clients. */
 static void sink_describe(const void *context, struct buf *json)
 {
@@ -192,8 +204,8 @@ static void sink_describe(const void *context, struct buf *json)
     buf_add_u64(json, ws_consumers_waiting_bytes(&conn->consumers));
 }
 
-static const struct sink_ops ws_sink = {sink_write,   sink_held, sink_started,
-                                        sink_resumed, sink_end,  sink_describe};
+static const struct sink_ops ws_sink = {sink_write,   sink_held, sink_started, sink_resumed,
+                                        sink_waiting, sink_end,  sink_describe};
 
 nhub_err ws_conn_create(struct ws_conn **out, struct ws_env *env, const struct stream_query *query,
                         const struct ws_transport_ops *ops, void *context)

@@ -200,12 +200,23 @@ def test_a_resume_that_needs_the_hub_waits_for_it(start_hub, start_gateway):
     caught_up(gateway, sent)
     hub.pause()
     wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 10, "the link is down")
-    with SseReader(gateway.port, f"/events?event_type=a&since={position(sent, 50)}") as stream:
+    where = f"?event_type=a&since={position(sent, 50)}"
+    with SseReader(gateway.port, f"/events{where}") as stream, WsClient(gateway.port, f"/ws{where}") as ws:
         stream.wait_open()
         assert stream.headers["notifyhub-resume"] == "pending" and stream.events == []
+        # For as long as it takes: nobody but the hub can say that something is gone.
+        told = {"position": position(sent, 50), "reason": "hub_unavailable"}
+        stream.wait(lambda r: r.notices("hub.waiting"), 60, "to be told that the hub is waited for")
+        assert stream.notices("hub.waiting")[0] == told
+        assert ws.wait_op("waiting", 60) == {"op": "waiting", **told}
+        page = get(gateway.port, f"/events{where}")
+        page.problem(503, "hub_unavailable")
+        assert int(page.headers["Retry-After"]) > 0
         hub.resume()
         assert [e["seq"] for e in stream.wait_events(50, 20)] == list(range(51, 101))
-        assert stream.notices("hub.resume")[0]["result"] == "replayed"
+        assert stream.notices("hub.resume")[0]["result"] == "replayed" and stream.notices("hub.gap") == []
+        assert [e["seq"] for e in ws.wait_events(50, 20)] == list(range(51, 101))
+        assert ws.ops("gap") == []
 
 
 def test_a_gateway_that_starts_before_its_hub_tells_the_position_later(start_hub, start_gateway):

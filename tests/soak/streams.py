@@ -193,7 +193,7 @@ class StreamClient:
             self.last = message["position"]
         elif op == "gap":
             self.gap(message)
-        elif op != "welcome":
+        elif op not in ("welcome", "waiting"):
             self.reading.notes.append(f"an odd message: {message}")
 
     def _take_blocks(self):
@@ -228,6 +228,8 @@ class StreamClient:
                 self.resumed(json.loads(data))
             elif name == b"hub.gap":
                 self.gap(json.loads(data))
+            elif name == b"hub.waiting":
+                pass  # a resume that has nothing to send yet
             else:
                 self.event(data)
 

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "gateway/fanout/fanout.h"
+#include "gateway/fanout/render.h"
 #include "gateway/protocols/ws_frame.h"
 
 #include <inttypes.h>
@@ -37,6 +38,8 @@ struct fake_session {
     struct session_start start;
     int resumes;
     struct session_resumed resumed;
+    int waits;
+    struct session_waiting waiting;
 };
 
 struct fan_bench {
@@ -89,6 +92,20 @@ static inline void fake_resumed(void *context, uint32_t tag, const struct sessio
     fake->resumed = *resumed;
 }
 
+static inline void fake_waiting(void *context, uint32_t tag, const struct session_waiting *waiting)
+{
+    struct fake_session *fake = context;
+    struct buf frame;
+
+    buf_init(&frame);
+    fake->waits++;
+    fake->tag = tag;
+    fake->waiting = *waiting;
+    ws_message_add(&frame, "{\"op\":\"waiting\"}", 16);
+    session_send(fake->session, frame.data, frame.len);
+    buf_fini(&frame);
+}
+
 static inline void fake_end(void *context, enum session_end why)
 {
     struct fake_session *fake = context;
@@ -97,8 +114,8 @@ static inline void fake_end(void *context, enum session_end why)
     fake->why = why;
 }
 
-static const struct sink_ops fake_sink = {fake_write,   fake_held, fake_started,
-                                          fake_resumed, fake_end,  NULL};
+static const struct sink_ops fake_sink = {fake_write,   fake_held, fake_started, fake_resumed,
+                                          fake_waiting, fake_end,  NULL};
 
 static inline void bench_fetch(void *context, struct fetch *fetch)
 {
@@ -348,6 +365,8 @@ static inline const char *transcript(struct fake_session *fake)
         } else if (strncmp(text, "{\"op\":\"position\"", 16) == 0) {
             (void)sscanf(text, "{\"op\":\"position\",\"position\":\"%63[^\"]\"", to);
             n += (size_t)snprintf(words + n, sizeof words - n, "%spos(%s)", n ? " " : "", to);
+        } else if (strncmp(text, "{\"op\":\"waiting\"", 15) == 0) {
+            n += (size_t)snprintf(words + n, sizeof words - n, "%swaiting", n ? " " : "");
         } else if (seq) {
             n += (size_t)snprintf(words + n, sizeof words - n, "%s%d", n ? " " : "", atoi(seq + 6));
         } else {

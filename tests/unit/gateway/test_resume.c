@@ -196,22 +196,91 @@ static void a_position_a_little_ahead_waits_and_nothing_comes_twice(void **state
     close_session(s);
 }
 
-static void without_a_hub_it_waits_and_then_tells_the_gap(void **state)
+/* What is not in the cache is not gone: the stream stays open, says why nothing comes, and goes on
+ * with the hub's history. */
+static void without_a_hub_it_waits_and_then_gets_everything(void **state)
 {
     struct fan_bench *b = *state;
     struct fake_session *s = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    struct fetch_result page = page_of(EPOCH_A, 3, 30, 31);
 
-    feed_range(b, EPOCH_A, 1, 30);
-    assert_int_equal(resume_from(s, "odd", "aaaaaaaa-2"), NHUB_OK);
-    bench_seconds(b, 8);
+    feed_range(b, EPOCH_A, 1, 31);
+    assert_int_equal(resume_from(s, NULL, "aaaaaaaa-2"), NHUB_OK);
+    bench_seconds(b, 9);
+    assert_string_equal(transcript(s), "");
+    bench_seconds(b, 51);
     assert_int_equal(s->starts, 0);
-    feed_range(b, EPOCH_A, 31, 31);
-    bench_seconds(b, 5);
-    assert_int_equal(s->start.result, RESUME_GAP);
-    assert_int_equal(s->start.gap.from.seq, 2);
-    assert_int_equal(s->start.gap.to.seq, 21);
-    assert_string_equal(transcript(s), "gap(aaaaaaaa-2,aaaaaaaa-21,retention) 23 25 27 29 31");
+    assert_in_range(s->waits, 4, 6);
+    assert_string_equal(s->waiting.position.epoch, EPOCH_A);
+    assert_int_equal(s->waiting.position.seq, 2);
+    assert_false(s->waiting.has_hub);
+    assert_int_equal(s->tag, 9);
+    (void)transcript(s);
+    assert_int_equal(b->fetch_count, 0);
+    feed_link_up(b, EPOCH_A, 31);
+    bench_turns(b);
+    bench_answer(b, &page);
+    bench_turns(b);
+    assert_int_equal(s->start.result, RESUME_REPLAYED);
+    assert_int_equal(s->start.count, 29);
+    assert_string_equal(transcript(s), "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 "
+                                       "25 26 27 28 29 30 31");
     close_session(s);
+}
+
+/* The same in the middle of a replay: the pages that are still to come are worth waiting for. */
+static void a_hub_that_goes_away_between_two_pages_is_waited_for(void **state)
+{
+    struct fan_bench *b = *state;
+    struct fake_session *s = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    struct fetch_result first = page_of(EPOCH_A, 3, 5, 30);
+    struct fetch_result lost = {.err = NHUB_EUNAVAIL};
+    struct fetch_result second = page_of(EPOCH_A, 6, 25, 30);
+
+    feed_link_up(b, EPOCH_A, 0);
+    feed_range(b, EPOCH_A, 1, 30);
+    assert_int_equal(resume_from(s, NULL, "aaaaaaaa-2"), NHUB_OK);
+    bench_turns(b);
+    bench_answer(b, &first);
+    bench_turns(b);
+    assert_string_equal(transcript(s), "3 4 5");
+    feed_link_down(b);
+    bench_answer(b, &lost);
+    bench_seconds(b, 40);
+    assert_in_range(s->waits, 2, 4);
+    assert_int_equal(s->waiting.position.seq, 5);
+    (void)transcript(s);
+    feed_link_up(b, EPOCH_A, 30);
+    bench_turns(b);
+    bench_answer(b, &second);
+    bench_turns(b);
+    assert_string_equal(transcript(s), "6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 "
+                                       "26 27 28 29 30");
+    close_session(s);
+}
+
+static void without_a_hub_the_earliest_is_what_begins_with_the_first_number(void **state)
+{
+    struct fan_bench *b = *state;
+    struct fake_session *whole = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    struct fake_session *late = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    struct fake_session *timed = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+
+    feed_range(b, EPOCH_A, 1, 9);
+    assert_int_equal(resume_from(whole, "odd", "earliest"), NHUB_OK);
+    bench_turns(b);
+    assert_int_equal(whole->start.result, RESUME_REPLAYED);
+    assert_string_equal(transcript(whole), "1 3 5 7 9");
+    feed_range(b, EPOCH_A, 10, 12); /* the first ones are trimmed away */
+    assert_int_equal(resume_from(late, "odd", "earliest"), NHUB_OK);
+    assert_int_equal(resume_from(timed, "odd", "2020-01-01T00:00:00Z"), NHUB_OK);
+    bench_seconds(b, 60);
+    assert_int_equal(late->starts, 0);
+    assert_int_equal(timed->starts, 0);
+    assert_string_equal(timed->waiting.position.epoch, "");
+    close_session(whole);
+    close_session(late);
+    close_session(timed);
 }
 
 /* The hub may have given it out; only the hub can say that it did not. */
@@ -232,6 +301,7 @@ static void without_a_hub_nobody_calls_a_position_unknown(void **state)
     buf_fini(&text);
     feed_link_up(b, EPOCH_A, 5);
     bench_seconds(b, 1);
+    (void)transcript(s); /* that it waited */
     bench_answer(b, &page);
     feed_range(b, EPOCH_A, 6, 10);
     bench_turns(b);
@@ -454,7 +524,7 @@ int main(void)
         cmocka_unit_test(what_the_hub_lost_is_a_gap_before_the_page),
         cmocka_unit_test(a_position_of_the_future_is_asked_for_and_unknown),
         cmocka_unit_test(a_position_a_little_ahead_waits_and_nothing_comes_twice),
-        cmocka_unit_test(without_a_hub_it_waits_and_then_tells_the_gap),
+        cmocka_unit_test(without_a_hub_it_waits_and_then_gets_everything),
         cmocka_unit_test(an_answer_that_never_comes_does_not_end_the_wait_early),
         cmocka_unit_test(an_old_epoch_that_is_still_here_is_replayed_with_its_end),
         cmocka_unit_test(before_the_hub_was_ever_seen_the_position_is_told_later),
@@ -465,6 +535,8 @@ int main(void)
         cmocka_unit_test(a_history_page_ends_before_a_gap_that_follows_events),
         cmocka_unit_test(without_a_hub_nobody_calls_a_position_unknown),
         cmocka_unit_test(in_the_backfill_a_history_page_begins_where_it_is_asked_to),
+        cmocka_unit_test(a_hub_that_goes_away_between_two_pages_is_waited_for),
+        cmocka_unit_test(without_a_hub_the_earliest_is_what_begins_with_the_first_number),
     };
     struct CMUnitTest with_bench[sizeof tests / sizeof tests[0]];
 
