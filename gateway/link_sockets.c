@@ -4,10 +4,14 @@
 #include "gateway/link_sockets.h"
 
 #include "wire/event.h"
+#include "wire/packed.h"
 #include "wire/request.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* After a larger request its memory is given back. */
+#define PACKED_KEEP (1u << 20)
 
 nhub_err link_sockets_init(struct link_sockets *s, const char *host, uint16_t publisher_port,
                            uint16_t requests_port, int request_hwm)
@@ -23,6 +27,7 @@ nhub_err link_sockets_init(struct link_sockets *s, const char *host, uint16_t pu
 void link_sockets_fini(struct link_sockets *s)
 {
     link_sockets_close(s);
+    buf_fini(&s->packed);
     zctx_destroy(&s->ctx);
 }
 
@@ -276,21 +281,25 @@ nhub_err link_sockets_send(struct link_sockets *s, const char *text, size_t len,
                            void *context)
 {
     const char *type = message_type_name(MESSAGE_REQ);
-    nhub_err err = NHUB_EAGAIN;
+    nhub_err err = NHUB_OK;
 
-    if (s->is_connected) {
-        err = zsock_send_bytes(s->dealer, type, strlen(type), true);
+    if (!s->is_connected) {
+        return NHUB_EAGAIN;
     }
-    if (err != NHUB_OK) {
-        return err;
-    }
-    /* The first frame chose the connection; from here on a failure leaves half a message. */
-    err = zsock_send_bytes(s->dealer, text, len, count > 0);
-    for (size_t i = 0; err == NHUB_OK && i < count; i++) {
+    buf_reset(&s->packed);
+    packed_begin(&s->packed);
+    packed_add(&s->packed, type, strlen(type));
+    packed_add(&s->packed, text, len);
+    for (size_t i = 0; i < count; i++) {
         size_t event_len = 0;
         const void *event = next(context, i, &event_len);
 
-        err = zsock_send_bytes(s->dealer, event, event_len, i + 1 < count);
+        packed_add(&s->packed, event, event_len);
     }
-    return err == NHUB_EAGAIN ? NHUB_ESYS : err;
+    err = s->packed.failed ? NHUB_ENOMEM
+                           : zsock_send_bytes(s->dealer, s->packed.data, s->packed.len, false);
+    if (s->packed.cap > PACKED_KEEP) {
+        buf_fini(&s->packed);
+    }
+    return err;
 }

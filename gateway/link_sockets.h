@@ -9,6 +9,7 @@
 #ifndef GATEWAY_LINK_SOCKETS_H
 #define GATEWAY_LINK_SOCKETS_H
 
+#include "base/buf.h"
 #include "base/zsock.h"
 #include "gateway/feed.h"
 #include "gateway/link_answer.h"
@@ -23,6 +24,7 @@ struct link_sockets {
     int request_hwm; /* messages in each direction of the DEALER */
     struct zsock *sub, *dealer, *sub_monitor, *dealer_monitor; /* NULL while closed */
     bool is_connected; /* the DEALER, as far as its monitor was read */
+    struct buf packed; /* the request that is being sent */
 };
 
 /* host is borrowed. Errors: NHUB_ENOMEM, NHUB_ESYS. */
@@ -58,9 +60,9 @@ struct link_message {
 NHUB_MUST_USE nhub_err link_sockets_answer(struct link_sockets *s, struct link_message *out);
 void link_message_fini(struct link_message *m);
 
-/* Sends [REQ, text] and, for a publish, the events that next() gives for 0 … count - 1.
- * Errors: NHUB_EAGAIN no connection or its queue is full: nothing was sent; others: the link is
- * to be given up. */
+/* Sends REQ, text and, for a publish, the events that next() gives for 0 … count - 1, packed: the
+ * DEALER is closed while the gateway goes on (wire/packed.h). Errors, nothing was sent: NHUB_EAGAIN
+ * no connection or its queue is full; NHUB_ENOMEM; others: the link is to be given up. */
 NHUB_MUST_USE nhub_err
 link_sockets_send(struct link_sockets *s, const char *text, size_t len, size_t count,
                   const void *(*next)(void *context, size_t i, size_t *out_len), void *context);

@@ -370,6 +370,11 @@ nhub_err zframe_share(struct zframe *to, struct zframe *from)
     return zmq_msg_copy(msg(to), msg(from)) == 0 ? NHUB_OK : code_of_errno();
 }
 
+void zframe_move(struct zframe *to, struct zframe *from)
+{
+    (void)zmq_msg_move(msg(to), msg(from)); /* fails for what is no message only */
+}
+
 nhub_err zsock_recv(struct zsock *s, struct zframe *f)
 {
     while (zmq_msg_recv(msg(f), s->handle, ZMQ_DONTWAIT) < 0) {

@@ -6,8 +6,11 @@
  * each socket; ZeroMQ heartbeats are never set (libzmq 4.3.4 aborts with a reached high-water mark,
  * libzmq #3937), TCP keepalive is. Nor is ZMQ_IMMEDIATE: with it a connection that breaks takes the
  * rest of a message away that is being read, and the next receive aborts the process (fq.cpp,
- * `!_more`); who wants to send to completed connections only asks the monitor. The descriptor is
- * edge-triggered: after a wake-up receive until NHUB_EAGAIN, or come back by yourself.
+ * `!_more`); who wants to send to completed connections only asks the monitor. A socket that is
+ * closed while the process goes on must not have sent messages of several frames: one that is half
+ * on its way to a connection that breaks in that moment aborts the process (session_base.cpp,
+ * clean_pipes); wire/packed.h makes one frame of them. The descriptor is edge-triggered: after a
+ * wake-up receive until NHUB_EAGAIN, or come back by yourself.
  */
 #ifndef NHUB_BASE_ZSOCK_H
 #define NHUB_BASE_ZSOCK_H
@@ -86,6 +89,10 @@ const char *zframe_property(struct zframe *f,
  * Short frames (about 33 bytes) live inside struct zframe itself and are copied. Errors: NHUB_ESYS.
  */
 NHUB_MUST_USE nhub_err zframe_share(struct zframe *to, struct zframe *from);
+
+/* Moves from's bytes to `to`, and leaves `from` empty; both are initialised, what `to` held is
+ * closed. */
+void zframe_move(struct zframe *to, struct zframe *from);
 
 /* Receives one frame without waiting, into an initialised frame. Errors: NHUB_EAGAIN, NHUB_ECLOSED
  * (context ends), NHUB_ESYS. */

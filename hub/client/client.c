@@ -136,7 +136,7 @@ static nhub_err call_until(struct nhub_client *c, uint64_t id, const struct buf 
     do {
         err = requester_await_peer(c->requester, deadline_ms);
         if (err == NHUB_OK) {
-            err = requester_send(c->requester, id, json, NULL, 0, deadline_ms, keep_answer, &call);
+            err = requester_send(c->requester, id, json, NULL, deadline_ms, keep_answer, &call);
         }
     } while (err == NHUB_EAGAIN && clock_mono_ms() < deadline_ms);
     if (err != NHUB_OK) {
@@ -178,8 +178,7 @@ nhub_err client_ask(struct nhub_client *c, uint64_t id, const struct buf *json, 
 nhub_err client_send(struct nhub_client *c, uint64_t id, const struct buf *json, int timeout_ms,
                      requester_fn *fn, void *context)
 {
-    return requester_send(c->requester, id, json, NULL, 0, clock_mono_ms() + timeout_ms, fn,
-                          context);
+    return requester_send(c->requester, id, json, NULL, clock_mono_ms() + timeout_ms, fn, context);
 }
 
 void client_cancel(struct nhub_client *c, uint64_t id)

@@ -231,7 +231,7 @@ void fetch_turn(struct nhub_consumer *c, int64_t now_ms)
     }
     buf_init(&json);
     fn = write_request(c, id, &json);
-    if (requester_send(c->requester, id, &json, NULL, 0,
+    if (requester_send(c->requester, id, &json, NULL,
                        now_ms + ANSWER_MS + (fn == on_fetched ? FETCH_WAIT_MS : 0), fn,
                        c) == NHUB_OK) {
         c->is_asked = true;

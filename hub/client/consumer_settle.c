@@ -190,7 +190,7 @@ static bool send_settle(struct settle *s)
     }
     buf_init(&json);
     write_settle(s, id, &json);
-    err = requester_send(c->requester, id, &json, NULL, 0, s->deadline_ms, on_settled, s);
+    err = requester_send(c->requester, id, &json, NULL, s->deadline_ms, on_settled, s);
     buf_fini(&json);
     if (err != NHUB_OK) {
         return false;

@@ -19,6 +19,7 @@
 #include "base/settings.h"
 #include "client/answer.h"
 #include "client/logger.h"
+#include "wire/packed.h"
 #include "wire/request.h"
 
 #include <stdio.h>
@@ -42,21 +43,12 @@ struct pending {
     bool is_lost, was_resent;
     bool was_refused;          /* lost, and surely not accepted: the hub said that it stops */
     char epoch[EPOCH_LEN + 1]; /* of a lost one */
-    struct zframe *frames;     /* kept for another try, NULL when there is none */
-    size_t frame_count;
+    struct buf events;         /* packed, kept for another try; empty when there is none */
 };
-
-static void free_frames(struct zframe *frames, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        zframe_close(&frames[i]);
-    }
-    free(frames);
-}
 
 static void free_pending(struct pending *pending)
 {
-    free_frames(pending->frames, pending->frame_count);
+    buf_fini(&pending->events);
     free(pending);
 }
 
@@ -120,7 +112,7 @@ static bool may_be_kept(const struct pending *pending)
 {
     const struct nhub_publisher *p = pending->publisher;
 
-    return pending->frames && p->epoch[0] != '\0' && !p->is_epoch_mixed;
+    return pending->events.data && p->epoch[0] != '\0' && !p->is_epoch_mixed;
 }
 
 static void keep(struct pending *pending)
@@ -205,45 +197,7 @@ static void on_answer(void *context, uint64_t request_id, const struct requester
 
 /* Sending. */
 
-/* The lines as frames; *out is to be freed with free_frames(). */
-static nhub_err make_frames(const nhub_bytes *lines, size_t count, struct zframe **out)
-{
-    struct zframe *frames = calloc(count, sizeof *frames);
-
-    if (!frames) {
-        return NHUB_ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (zframe_init_copy(&frames[i], lines[i].p, lines[i].len) != NHUB_OK) {
-            free_frames(frames, i);
-            return NHUB_ENOMEM;
-        }
-    }
-    *out = frames;
-    return NHUB_OK;
-}
-
-/* A second owner of the same bytes. */
-static nhub_err share_frames(struct zframe *frames, size_t count, struct zframe **out)
-{
-    struct zframe *copies = calloc(count, sizeof *copies);
-
-    if (!copies) {
-        return NHUB_ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        zframe_init(&copies[i]);
-        if (zframe_share(&copies[i], &frames[i]) != NHUB_OK) {
-            free_frames(copies, i + 1);
-            return NHUB_ENOMEM;
-        }
-    }
-    *out = copies;
-    return NHUB_OK;
-}
-
-/* Sends the request; the frames are empty afterwards, or still the caller's after an error. */
-static nhub_err send_frames(struct pending *pending, struct zframe *frames, size_t count)
+static nhub_err send_events(struct pending *pending, const struct buf *events)
 {
     struct nhub_publisher *p = pending->publisher;
     uint64_t id = 0;
@@ -256,8 +210,7 @@ static nhub_err send_frames(struct pending *pending, struct zframe *frames, size
     buf_init(&json);
     request_write_publish_batched(&json, id, pending->durability,
                                   pending->mode == NHUB_PUBLISH_ATOMIC);
-    err = requester_send(p->requester, id, &json, frames, count, pending->deadline_ms, on_answer,
-                         pending);
+    err = requester_send(p->requester, id, &json, events, pending->deadline_ms, on_answer, pending);
     buf_fini(&json);
     if (err == NHUB_OK) {
         pending->id = id;
@@ -269,18 +222,18 @@ static nhub_err send_frames(struct pending *pending, struct zframe *frames, size
 
 static nhub_err send_first(struct pending *pending, const struct flight_job *job)
 {
-    struct zframe *frames = NULL;
-    nhub_err err = make_frames(job->lines, job->count, &frames);
+    struct buf events;
+    nhub_err err = NHUB_OK;
 
+    buf_init(&events);
+    for (size_t i = 0; i < job->count; i++) {
+        packed_add(&events, job->lines[i].p, job->lines[i].len);
+    }
+    err = send_events(pending, &events);
     if (err == NHUB_OK && job->has_ids) {
-        err = share_frames(frames, job->count, &pending->frames);
-        pending->frame_count = err == NHUB_OK ? job->count : 0;
-    }
-    if (err == NHUB_OK) {
-        err = send_frames(pending, frames, job->count);
-    }
-    if (frames) {
-        free_frames(frames, job->count);
+        pending->events = events;
+    } else {
+        buf_fini(&events);
     }
     return err;
 }
@@ -347,20 +300,12 @@ static void send_lost(struct nhub_publisher *p, int64_t now_ms)
     struct pending *pending = NULL;
 
     while (p->knowledge == FLIGHT_KNOWN && !p->is_hub_leaving && (pending = p->lost_first)) {
-        struct zframe *frames = NULL;
-        nhub_err err = NHUB_OK;
-
         if (!may_repeat(p, pending, now_ms)) {
             give_up(pending, NHUB_ECLOSED);
             continue;
         }
-        if (share_frames(pending->frames, pending->frame_count, &frames) != NHUB_OK) {
+        if (send_events(pending, &pending->events) != NHUB_OK) {
             return; /* the next turn tries again, until the deadline */
-        }
-        err = send_frames(pending, frames, pending->frame_count);
-        free_frames(frames, pending->frame_count);
-        if (err != NHUB_OK) {
-            return;
         }
         remove_lost(p, pending);
         pending->was_resent = true;
@@ -402,7 +347,7 @@ static void ask_position(struct nhub_publisher *p, int64_t now_ms)
     }
     buf_init(&json);
     request_write_simple(&json, "position", id);
-    if (requester_send(p->requester, id, &json, NULL, 0, now_ms + ASK_TIMEOUT_MS, on_position, p) ==
+    if (requester_send(p->requester, id, &json, NULL, now_ms + ASK_TIMEOUT_MS, on_position, p) ==
         NHUB_OK) {
         p->knowledge = FLIGHT_ASKED;
     }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "client/logger.h"
 #include "client/wakeup.h"
+#include "wire/packed.h"
 #include "wire/request.h"
 
 #include <jansson.h>
@@ -28,6 +29,8 @@
 /* How often the monitor is read between sends; less than libzmq's pause before it connects again.
  */
 #define MONITOR_EVERY_MS 40
+/* After a larger request its memory is given back. */
+#define PACKED_KEEP (1u << 20)
 
 struct slot {
     uint64_t id; /* 0 = free */
@@ -55,6 +58,7 @@ struct requester {
     uint64_t last_id;
     int64_t next_deadline_ms; /* not later than the earliest one in slots */
     uint64_t strays;
+    struct buf packed;     /* the request being sent */
     struct zframe *frames; /* of the answer being received */
     size_t frame_cap;
 };
@@ -193,6 +197,7 @@ void requester_destroy(struct requester **r_p)
     unwatch(r);
     read_monitor(r); /* room for the events of the end */
     close_link(&(struct link){.sock = r->sock, .monitor = r->monitor});
+    buf_fini(&r->packed);
     free(r->frames);
     free(r->slots);
     free(r);
@@ -216,22 +221,19 @@ nhub_err requester_next_id(struct requester *r, uint64_t *out_id)
     return NHUB_OK;
 }
 
-/* Sends one frame and goes on; a message whose first frame was taken is always sent to its end,
- * because the library drops the rest of a message whose peer vanished in its middle. */
-static nhub_err send_frames(struct requester *r, struct zframe *frames, size_t count)
+/* One frame, so that closing the socket never meets half a message. */
+static nhub_err send_packed(struct requester *r, const struct buf *json, const struct buf *parts)
 {
-    nhub_err result = NHUB_OK;
+    struct buf *out = &r->packed;
 
-    for (size_t i = 0; i < count; i++) {
-        const nhub_err err = zsock_send(r->sock, &frames[i], i + 1 < count);
-
-        if (err != NHUB_OK) {
-            zframe_close(&frames[i]);
-            zframe_init(&frames[i]);
-            result = err;
-        }
+    buf_reset(out);
+    packed_begin(out);
+    packed_add(out, "REQ", 3);
+    packed_add(out, json->data, json->len);
+    if (parts) {
+        buf_add(out, parts->data, parts->len);
     }
-    return result;
+    return out->failed ? NHUB_ENOMEM : zsock_send_bytes(r->sock, out->data, out->len, false);
 }
 
 bool requester_is_connected(const struct requester *r)
@@ -254,27 +256,21 @@ bool requester_is_ready(struct requester *r)
 }
 
 nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json,
-                        struct zframe *frames, size_t frame_count, int64_t deadline_ms,
-                        requester_fn *fn, void *context)
+                        const struct buf *parts, int64_t deadline_ms, requester_fn *fn,
+                        void *context)
 {
     struct slot *slot = slot_of(r, id);
     nhub_err err = NHUB_OK;
 
-    if (json->failed) {
+    if (json->failed || (parts && parts->failed)) {
         return NHUB_ENOMEM;
     }
     if (!requester_is_ready(r)) {
         return NHUB_EAGAIN;
     }
-    err = zsock_send_bytes(r->sock, "REQ", 3, true);
-    if (err != NHUB_OK) {
-        return err;
-    }
-    err = zsock_send_bytes(r->sock, json->data, json->len, frame_count > 0);
-    if (frame_count > 0) {
-        const nhub_err rest = send_frames(r, frames, frame_count);
-
-        err = err != NHUB_OK ? err : rest;
+    err = send_packed(r, json, parts);
+    if (r->packed.cap > PACKED_KEEP) {
+        buf_fini(&r->packed);
     }
     if (err != NHUB_OK) {
         return err;

@@ -41,12 +41,13 @@ void requester_destroy(struct requester **r_p);
 
 /* The number for the next request, to be written into its JSON. Errors: NHUB_EFULL. */
 NHUB_MUST_USE nhub_err requester_next_id(struct requester *r, uint64_t *out_id);
-/* Sends [REQ, json, frames…]; the frames are taken on success (empty afterwards). fn is called
- * exactly once after NHUB_OK, unless the request is cancelled. deadline_ms: clock_mono_ms. Errors:
- * NHUB_EAGAIN not connected or the queue is full, nothing was sent; NHUB_ENOMEM; NHUB_ESYS. */
+/* Sends REQ, json and the parts, packed (wire/packed.h); parts are what packed_add() made of them,
+ * NULL when there are none. fn is called exactly once after NHUB_OK, unless the request is
+ * cancelled. deadline_ms: clock_mono_ms. Errors, nothing was sent: NHUB_EAGAIN not connected or the
+ * queue is full; NHUB_ENOMEM; NHUB_ESYS. */
 NHUB_MUST_USE nhub_err requester_send(struct requester *r, uint64_t id, const struct buf *json,
-                                      struct zframe *frames, size_t frame_count,
-                                      int64_t deadline_ms, requester_fn *fn, void *context);
+                                      const struct buf *parts, int64_t deadline_ms,
+                                      requester_fn *fn, void *context);
 /* Forgets a request; its callback is not called. Unknown ids are fine. */
 void requester_cancel(struct requester *r, uint64_t id);
 /* Calls every callback in flight with err. */

@@ -275,7 +275,7 @@ static nhub_err send_request(struct nhub_subscriber *s, const struct gap_request
         fn = on_history;
         write_history(s, id, request, prefixes, count, &json);
     }
-    err = requester_send(s->requester, id, &json, NULL, 0, now_ms + REQUEST_TIMEOUT_MS, fn, s);
+    err = requester_send(s->requester, id, &json, NULL, now_ms + REQUEST_TIMEOUT_MS, fn, s);
     buf_fini(&json);
     free(prefixes);
     return err;

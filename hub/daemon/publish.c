@@ -85,13 +85,18 @@ void publish_add_frame(struct publish *p, struct zframe *frame)
     publish_batch_add(&p->batch, frame, publish_max_bytes(p->parts.settings));
 }
 
+void publish_add_packed(struct publish *p, struct zframe *frame, const struct packed_reader *rest)
+{
+    publish_batch_add_packed(&p->batch, frame, rest, publish_max_bytes(p->parts.settings));
+}
+
 /* ---- checking ---- */
 
 static void check_item(struct publish *p, struct publish_batch *b, size_t index, uint64_t pending)
 {
     struct publish_item *item = &b->items[index];
 
-    intake_check(p->parts.intake, zframe_data(&item->frame), zframe_size(&item->frame), pending,
+    intake_check(p->parts.intake, publish_batch_text(b, index), item->len, pending,
                  publish_batch_note_ignored, b, &item->event);
 }
 

@@ -38,6 +38,8 @@ void publish_destroy(struct publish **p_p); /* what is held back is not answered
 /* Takes one received frame (it is empty afterwards) into the batch of the request that is being
  * read. What is over the limits is dropped, and the request refused later. */
 void publish_add_frame(struct publish *p, struct zframe *frame);
+/* The same for a packed request: all events that the reader of the frame has left. */
+void publish_add_packed(struct publish *p, struct zframe *frame, const struct packed_reader *rest);
 /* Carries the request out over the frames added since the last one, now or when there is room, and
  * answers it. */
 void publish_run(struct publish *p, struct call *call, const char *peer, bool is_stopping);

@@ -8,6 +8,7 @@
 
 #include "base/zsock.h"
 #include "daemon/intake.h"
+#include "wire/packed.h"
 
 #define PUBLISH_MAX_EVENTS 10000
 /* Bytes of all events of a request; one event of the largest size fits in any case. */
@@ -15,8 +16,10 @@
 /* Names of unknown fields that an answer lists. */
 #define PUBLISH_IGNORED_MAX 16
 
+/* An event's text is a frame of its own, or lies in the packed frame that the first item holds. */
 struct publish_item {
     struct zframe frame;
+    size_t offset, len; /* of the text in that frame, bytes */
     struct intake_event event;
 };
 
@@ -27,7 +30,9 @@ struct publish_batch {
     struct publish_item *items;
     size_t cap;
     size_t count;
-    uint64_t bytes; /* of the events' texts */
+    uint64_t bytes;  /* of the events' texts */
+    uint64_t memory; /* bytes of the frames that are held */
+    bool is_packed;
     enum publish_overflow overflow;
     bool no_memory;
     struct json_span ignored[PUBLISH_IGNORED_MAX]; /* as they stand in the frames */
@@ -40,6 +45,11 @@ uint64_t publish_max_bytes(const struct settings *settings);
 /* Takes one received frame, which is empty afterwards. What is over the limits is dropped, and told
  * by `overflow`. An all-zero batch is an empty one. */
 void publish_batch_add(struct publish_batch *b, struct zframe *frame, uint64_t max_bytes);
+/* The same for all events of a packed request at once: what the reader of the frame has left. */
+void publish_batch_add_packed(struct publish_batch *b, struct zframe *frame,
+                              const struct packed_reader *rest, uint64_t max_bytes);
+/* The text of event i, of items[i].len bytes; valid until the batch is reset or grows. */
+const char *publish_batch_text(struct publish_batch *b, size_t i);
 /* Empties the batch; a large one gives its memory back. */
 void publish_batch_reset(struct publish_batch *b);
 /* Frees everything. */

@@ -2,7 +2,7 @@
  * requests: from frames to actions.
  *
  * frames: identity, message type, JSON, then events of a publish; what follows another request is
- * ignored.
+ * ignored. All behind the identity may be packed into one frame.
  */
 #include "daemon/requests.h"
 
@@ -16,6 +16,7 @@
 #include "daemon/history.h"
 #include "daemon/lookup.h"
 #include "daemon/publish.h"
+#include "wire/packed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -334,7 +335,8 @@ static void note_peer(struct reading *reading, struct zframe *frame)
     reading->peer[len] = '\0';
 }
 
-static void take_json(struct requests *r, struct zframe *frame)
+/* frame: the one that the text came in. */
+static void take_json(struct requests *r, struct zframe *frame, const void *text, size_t len)
 {
     struct reading *reading = &r->reading;
     struct buf error_text;
@@ -348,8 +350,7 @@ static void take_json(struct requests *r, struct zframe *frame)
     reading->call.order = r->order;
     reading->call.stats = r->parts.stats;
     reading->call.wants_answer = reading->type == MESSAGE_REQ;
-    reading->is_parsed = request_parse(zframe_data(frame), zframe_size(frame),
-                                       &reading->call.request, &error_text) == NHUB_OK;
+    reading->is_parsed = request_parse(text, len, &reading->call.request, &error_text) == NHUB_OK;
     call_begin(&reading->call);
     if (!reading->is_parsed) {
         refuse_unreadable(r, &reading->call, &error_text);
@@ -387,23 +388,59 @@ static void take_identity(struct reading *reading, struct zframe *frame)
     NHUB_IGNORE(zframe_share(&reading->call.identity, frame)); /* both are initialised */
 }
 
+static void take_type(struct reading *reading, const void *type, size_t len)
+{
+    reading->type = message_type_parse(type, len);
+    reading->type_len = len;
+}
+
+static bool carries_events(const struct reading *reading)
+{
+    return reading->is_parsed && reading->call.request.action == ACTION_PUBLISH;
+}
+
+/* Everything behind the identity at once. */
+static void take_packed(struct requests *r, struct zframe *frame, struct packed_reader *parts)
+{
+    struct reading *reading = &r->reading;
+    const void *part = NULL;
+    size_t len = 0;
+
+    if (!packed_next(parts, &part, &len)) {
+        return;
+    }
+    take_type(reading, part, len);
+    if (!packed_next(parts, &part, &len)) {
+        return;
+    }
+    reading->frames++;
+    take_json(r, frame, part, len);
+    if (carries_events(reading)) {
+        publish_add_packed(r->publish, frame, parts);
+    }
+}
+
 static void take_frame(struct requests *r, struct zframe *frame)
 {
     struct reading *reading = &r->reading;
+    struct packed_reader parts;
 
     switch (reading->frames++) {
     case 0:
         take_identity(reading, frame);
         break;
     case 1:
-        reading->type = message_type_parse(zframe_data(frame), zframe_size(frame));
-        reading->type_len = zframe_size(frame);
+        if (!zframe_more(frame) && packed_open(&parts, zframe_data(frame), zframe_size(frame))) {
+            take_packed(r, frame, &parts);
+        } else {
+            take_type(reading, zframe_data(frame), zframe_size(frame));
+        }
         break;
     case 2:
-        take_json(r, frame);
+        take_json(r, frame, zframe_data(frame), zframe_size(frame));
         break;
     default:
-        if (reading->is_parsed && reading->call.request.action == ACTION_PUBLISH) {
+        if (carries_events(reading)) {
             publish_add_frame(r->publish, frame);
         }
         break;

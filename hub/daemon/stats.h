@@ -52,7 +52,7 @@ struct stats {
     uint64_t durability_lost;  /* publishes numbered and not kept as they asked for */
     uint64_t no_reply;         /* carried out without an answer */
     uint64_t unknown_messages; /* message type that does not exist */
-    uint64_t short_messages;   /* fewer than three frames */
+    uint64_t short_messages;   /* fewer than three frames, or packed wrongly */
     uint64_t answers_sent;
     uint64_t answers_queued_total; /* had to wait because the peer's pipe was full */
     uint64_t answers_dropped; /* the queue of the peer, or of all, was full, or waited too long */

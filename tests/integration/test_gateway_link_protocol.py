@@ -6,7 +6,7 @@ import zmq
 
 from support.http import get, post
 from support.waiting import wait_until
-from support.zmq_clients import event
+from support.zmq_clients import event, unpacked
 
 
 class FakeHub:
@@ -27,7 +27,8 @@ class FakeHub:
     def _run(self):
         while not self._stop.is_set():
             if self._router.poll(20):
-                identity, _, text, *_ = self._router.recv_multipart()
+                identity, frame = self._router.recv_multipart()
+                _, text, *_ = unpacked(frame)
                 self.asked += 1
                 frames = self.answer(json.loads(text))
                 self._router.send_multipart([identity, b"RESPONSE", *frames])

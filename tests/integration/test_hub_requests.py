@@ -5,7 +5,7 @@ import time
 import pytest
 
 from support.waiting import wait_until
-from support.zmq_clients import Dealer, Push, Sub, event
+from support.zmq_clients import Dealer, Push, Sub, event, packed
 
 
 @pytest.fixture
@@ -74,6 +74,84 @@ def test_unknown_types_and_short_messages_are_not_answered(dealer):
     assert dealer.nothing(100)
     requests = dealer.request({"action": "stats"})["statistics"]["requests"]
     assert requests["unknown_message_type"] == 3 and requests["short_message"] == 2
+
+
+# --- packed ---
+
+def without_time(answer):
+    return {k: v for k, v in answer.items() if k not in ("timestamp", "epoch", "first_seq", "last_seq", "correlation_id")}
+
+
+@pytest.mark.parametrize("text,answer", WORD_FOR_WORD, ids=[repr(w[0][:24]) for w in WORD_FOR_WORD])
+def test_packed_errors_are_the_same(dealer, text, answer):
+    dealer.send_packed(text)
+    assert dealer.recv() == answer
+
+
+def test_packed_requests_get_the_same_answers(dealer):
+    e = json.dumps
+    publish = {"action": "publish", "request_id": 1}
+    cases = [({"action": "health"},), ({"action": "position", "request_id": 3},), (publish,), (publish, e(event("a"))),
+             (publish, *[e(event("b", {"n": n})) for n in range(100)]), (publish, e(event("c")), "[]", e(event("c"))),
+             ({**publish, "atomic": False}, e(event("d")), "{", "", e(event("d"))),
+             ({**publish, "acks": "batched"}, e(event("e"))), (publish, "x"), ({"action": "history", "limit": 0}, "ignored")]
+    for case in cases:
+        dealer.send(*case)
+        plain = dealer.recv_frames()
+        dealer.send_packed(*case)
+        packed_answer = dealer.recv_frames()
+        assert plain[0] == packed_answer[0] == b"RESPONSE" and len(plain) == len(packed_answer)
+        ours, theirs = without_time(json.loads(plain[1])), without_time(json.loads(packed_answer[1]))
+        for changing in ("seq", "next", "from"):
+            ours.pop(changing, None), theirs.pop(changing, None)
+        assert ours == theirs, case
+
+
+def test_packed_events_are_kept_byte_for_byte_in_order(dealer):
+    sizes = [0, 1, 5, 33, 34, 200, 70000]
+    lines = [event("packed", {"n": n, "fill": "x" * sizes[n % len(sizes)]}) for n in range(700)]
+    dealer.send_packed({"action": "publish"}, *lines)
+    answer = dealer.recv()
+    assert answer["count"] == 700 and answer["last_seq"] - answer["first_seq"] == 699
+    seen, since = [], f"{answer['epoch']}-{answer['first_seq'] - 1}"
+    while True:
+        head, events = page(dealer, since=since, limit=10000)
+        seen += [one["data"] for one in events]
+        since = head["next"]
+        if not head["more"]:
+            break
+    assert seen == [line["data"] for line in lines]
+
+
+def test_packed_limits_are_the_same(dealer):
+    dealer.send_packed({"action": "publish"}, *["{}"] * 10001)
+    assert dealer.recv()["code"] == "too_many_events"
+    dealer.send_packed({"action": "publish"}, *["x" * (1 << 20)] * 17)
+    assert dealer.recv()["code"] == "too_big"
+    dealer.send_packed({"action": "publish"}, event("fits"))
+    assert dealer.recv()["count"] == 1
+
+
+def test_packed_wrongly_is_a_message_of_too_few_frames(dealer):
+    """No answer, no harm, the counter."""
+    good = packed("REQ", {"action": "health"})
+    bad = [b"\x01", b"\x01\0", b"\x01\0\0\0", good[:-1], good + b"\0", good + b"\0\0\0\1", b"\x01\xff\xff\xff\xff",
+           packed("REQ"), packed(), good[:1] + b"\x7f" + good[2:]]
+    for frame in bad:
+        dealer.send_frames(frame)
+    dealer.send_frames(good, good)  # not alone: the first one is a message type that does not exist
+    dealer.send_frames(packed("QUESTION", {"action": "health"}))
+    dealer.send_packed({"action": "health", "request_id": "mine"})
+    assert dealer.recv()["request_id"] == "mine"
+    assert dealer.nothing(100)
+    requests = dealer.request({"action": "stats"})["statistics"]["requests"]
+    assert requests["short_message"] == len(bad) and requests["unknown_message_type"] == 2
+
+
+def test_a_packed_request_may_want_no_answer(dealer):
+    dealer.send_packed({"action": "publish"}, event("silent"), kind="REQ_NO_REPLY")
+    wait_until(lambda: page(dealer, since="earliest", event_type="silent")[1], 10, lambda: "not published")
+    assert dealer.nothing(50)
 
 
 def test_an_empty_delimiter_frame_is_not_understood(dealer):

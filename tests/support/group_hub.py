@@ -15,6 +15,8 @@ import time
 
 import zmq
 
+from .zmq_clients import unpacked
+
 EPOCH = "abcdefgh"
 
 
@@ -69,7 +71,8 @@ class GroupHub:
     def _run(self):
         while not self._stop.is_set():
             while self._router.poll(2):
-                identity, _, text, *_ = self._router.recv_multipart()
+                identity, frame = self._router.recv_multipart()
+                _, text, *_ = unpacked(frame)
                 request = json.loads(text)
                 with self._lock:
                     self._take(identity, request)

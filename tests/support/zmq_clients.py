@@ -29,6 +29,23 @@ def _encode(value):
     return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8")
 
 
+def packed(*parts):
+    """A request's frames as one frame (PROTOCOL.md, "Packed")."""
+    return b"\x01" + b"".join(len(part).to_bytes(4, "big") + part for part in map(_encode, parts))
+
+
+def unpacked(frame):
+    """[type, JSON, events…] of a packed request."""
+    at, parts = 1, []
+    assert frame[:1] == b"\x01", frame
+    while at < len(frame):
+        size = int.from_bytes(frame[at:at + 4], "big")
+        assert at + 4 + size <= len(frame), "a length that does not fit"
+        parts.append(frame[at + 4:at + 4 + size])
+        at += 4 + size
+    return parts
+
+
 class _Peer:
     def __init__(self, kind, linger_ms):
         self.context = zmq.Context.instance()
@@ -135,6 +152,9 @@ class Dealer(_Peer):
 
     def send_frames(self, *frames):
         self.socket.send_multipart([_encode(frame) for frame in frames])
+
+    def send_packed(self, body, *events, kind="REQ"):
+        self.socket.send(packed(kind, body, *events))
 
     def recv_frames(self, limit=None):
         assert self.socket.poll(seconds(limit or self.limit) * 1000), "no answer arrived"

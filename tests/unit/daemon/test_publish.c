@@ -1,6 +1,7 @@
 /*
  * publish and intake: batches against a journal that can refuse, answers read from a sink that
- * plays ROUTER. Subscribers are left to the integration tests: nobody ever subscribes here.
+ * plays ROUTER. All of it twice: with a frame for each event, and with packed ones. Subscribers are
+ * left to the integration tests: nobody ever subscribes here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,6 +33,8 @@ static struct replies *replies;
 static struct stats stats;
 static struct settings settings;
 static struct buf sent;
+static bool is_packing;
+static struct buf packed; /* the events of the next request, while is_packing */
 static char stats_event[] = "StatsEvent";
 static char source[] = "nh_cs";
 
@@ -131,6 +134,7 @@ static int tear_down(void **state)
     zctx_destroy(&ctx);
     journal_destroy(&gate.ring);
     buf_fini(&sent);
+    buf_fini(&packed);
     return 0;
 }
 
@@ -138,9 +142,30 @@ static void add_event(const char *text)
 {
     struct zframe frame;
 
+    if (is_packing) {
+        if (packed.len == 0) {
+            packed_begin(&packed);
+        }
+        packed_add(&packed, text, strlen(text));
+        return;
+    }
     assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
     publish_add_frame(publish, &frame);
     zframe_close(&frame);
+}
+
+static void add_packed(void)
+{
+    struct packed_reader reader;
+    struct zframe frame;
+
+    if (packed.len > 0) {
+        assert_int_equal(zframe_init_copy(&frame, packed.data, packed.len), NHUB_OK);
+        assert_true(packed_open(&reader, zframe_data(&frame), zframe_size(&frame)));
+        publish_add_packed(publish, &frame, &reader);
+        zframe_close(&frame);
+        buf_reset(&packed);
+    }
 }
 
 /* Runs the request over what was added; the answer is in `sent`. */
@@ -149,6 +174,7 @@ static void run(const char *request, bool is_stopping)
     struct call call = {.replies = replies, .stats = &stats, .wants_answer = true};
     struct buf error;
 
+    add_packed();
     buf_init(&error);
     buf_reset(&sent);
     assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
@@ -400,6 +426,7 @@ static void nobody_waits_where_no_answer_is_wanted(void **state)
     assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
     assert_int_equal(request_parse(ATOMIC, strlen(ATOMIC), &call.request, &error), NHUB_OK);
     add_event(EVENT(""));
+    add_packed();
     publish_run(publish, &call, NULL, false);
     assert_int_equal(acks_count(acks), 0);
     assert_int_equal(stats.no_reply, 1);
@@ -441,5 +468,8 @@ int main(void)
         ROW(nobody_waits_where_no_answer_is_wanted),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests_name("publish", tests, NULL, NULL);
+
+    is_packing = true;
+    return cmocka_run_group_tests_name("publish, packed", tests, NULL, NULL) + failed;
 }

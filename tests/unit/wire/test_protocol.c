@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "wire/event.h"
+#include "wire/packed.h"
 #include "wire/request.h"
 
 #define PROTOCOL "hub/wire/PROTOCOL.md" /* tests run in the root of the tree */
@@ -112,6 +113,36 @@ static void expect_answer(const char *line, size_t len)
     assert_int_equal(out[1].kind, out[0].kind == JSON_TRUE ? JSON_ABSENT : JSON_STRING);
 }
 
+/* Hexadecimal digits in groups: the parts are a message type and a request. */
+static void expect_packed(const char *line, size_t len)
+{
+    unsigned char bytes[256];
+    size_t count = 0;
+    struct packed_reader reader;
+    const void *part = NULL;
+    size_t part_len = 0;
+    unsigned byte = 0;
+
+    for (size_t i = 0; i < len && count < sizeof bytes; i += line[i] == ' ' ? 1 : 2) {
+        if (line[i] != ' ') {
+            assert_int_equal(sscanf(line + i, "%2x", &byte), 1);
+            bytes[count++] = (unsigned char)byte;
+        }
+    }
+    assert_true(packed_open(&reader, bytes, count));
+    assert_true(packed_next(&reader, &part, &part_len));
+    assert_int_equal(message_type_parse(part, part_len), MESSAGE_REQ);
+    assert_true(packed_next(&reader, &part, &part_len));
+    expect_request(part, part_len);
+    assert_false(packed_next(&reader, &part, &part_len));
+}
+
+static void examples_of_packed_requests_are_read(void **state)
+{
+    (void)state;
+    assert_true(for_each_example("packed", expect_packed) >= 1);
+}
+
 static void examples_of_answers_are_json(void **state)
 {
     (void)state;
@@ -143,6 +174,7 @@ int main(void)
         cmocka_unit_test(examples_of_events_are_canonical_lines),
         cmocka_unit_test(examples_of_publishing_pass),
         cmocka_unit_test(examples_of_requests_are_read),
+        cmocka_unit_test(examples_of_packed_requests_are_read),
         cmocka_unit_test(examples_of_answers_are_json),
         cmocka_unit_test(codes_of_events_are_documented),
     };
