@@ -1,17 +1,22 @@
 /*
- * bench_requests: messages on a DEALER, a window of them under way, answered by a hub (publish,
+ * bench_requests: requests on a DEALER, a window of them under way, answered by a hub (publish,
  * acknowledged) or by an echo (bench_forward), with the same bytes.
  *
- *   bench_requests PORT WINDOW SECONDS SIZE PID [DURABILITY]
+ *   bench_requests PORT WINDOW SECONDS SIZE PID [DURABILITY [batched|each]]
  *
- * Each message is [REQ, {"action":"publish",…,"request_id":n}, event of SIZE bytes]. Acks are
- * batched, as libnotifyhub and the gateway ask for: one RESPONSE may answer many. One line of JSON:
- * answers a second, latency, and the server's CPU time for an answer. An answer that is no success
- * ends it with status 1. An echo's messages hold no answers and count as one each.
+ * Each message is one frame, as libnotifyhub sends it (wire/packed.h): REQ, the JSON of a publish,
+ * an event of SIZE bytes. Acks are batched, as libnotifyhub and the gateway ask for (one RESPONSE
+ * may answer many), or come each in a message of its own. One line of JSON: answers a second,
+ * latency, bytes of a request and of an answer, and the server's CPU time for an answer. An answer
+ * that is no success ends it with status 1. An echo's messages hold no answers and count as one
+ * each.
  */
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/settings.h"
 #include "base/zsock.h"
+#include "wire/packed.h"
+#include "wire/request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,10 +25,10 @@
 #include <sys/types.h>
 #include <time.h>
 
-#define TYPE_TEXT "REQ"
-#define BUCKETS   65536 /* of 4 µs */
+#define BUCKETS 65536 /* of 4 µs */
 
 static uint64_t buckets[BUCKETS];
+static uint64_t bytes_in;
 
 static int64_t process_cpu_ns(pid_t pid)
 {
@@ -51,21 +56,27 @@ static void write_event(struct buf *event, size_t size)
     buf_add_str(event, "\"}");
 }
 
-static bool send_one(struct zsock *dealer, uint64_t number, const char *durability,
-                     const struct buf *event)
-{
-    char json[160];
-    const int n =
-        snprintf(json, sizeof json,
-                 "{\"action\":\"publish\",\"durability\":\"%s\",\"request_id\":%" PRIu64 "}",
-                 durability, number);
+/* What is sent, and the room to write it in. */
+struct outgoing {
+    int durability;
+    bool is_batched; /* the acks */
+    struct buf event, json, packed;
+};
 
-    if (zsock_send_bytes(dealer, TYPE_TEXT, strlen(TYPE_TEXT), true) != NHUB_OK) {
-        return false;
+static bool send_one(struct zsock *dealer, struct outgoing *r, uint64_t number)
+{
+    buf_reset(&r->json);
+    buf_reset(&r->packed);
+    if (r->is_batched) {
+        request_write_publish_batched(&r->json, number, r->durability, true);
+    } else {
+        request_write_publish(&r->json, number, r->durability, true);
     }
-    /* A message that has begun is taken whole. */
-    return zsock_send_bytes(dealer, json, (size_t)n, true) == NHUB_OK &&
-           zsock_send_bytes(dealer, event->data, event->len, false) == NHUB_OK;
+    packed_begin(&r->packed);
+    packed_add(&r->packed, "REQ", 3);
+    packed_add(&r->packed, r->json.data, r->json.len);
+    packed_add(&r->packed, r->event.data, r->event.len);
+    return zsock_send_bytes(dealer, r->packed.data, r->packed.len, false) == NHUB_OK;
 }
 
 /* Answers in a message; an echo's event holds none and counts as one. */
@@ -94,6 +105,7 @@ static uint64_t receive(struct zsock *dealer, const int64_t *sent_ns, uint64_t w
 
     zframe_init(&frame);
     while (zsock_recv(dealer, &frame) == NHUB_OK) {
+        bytes_in += zframe_size(&frame);
         if (!zframe_more(&frame)) {
             const uint64_t n = count_answers(zframe_data(&frame), zframe_size(&frame));
             const int64_t now = clock_mono_ns();
@@ -127,15 +139,16 @@ int main(int argc, char **argv)
 {
     const struct zsock_options options = {
         .sndhwm = 100000, .rcvhwm = 100000, .linger_ms = 0, .max_msg_bytes = -1};
-    const char *durability = argc > 6 ? argv[6] : "memory";
+    struct outgoing request = {.durability = DURABILITY_MEMORY, .is_batched = true};
     struct zctx *ctx = NULL;
     struct zsock *dealer = NULL;
     uint64_t sent = 0;
     uint64_t answered = 0;
-    struct buf event;
 
     if (argc < 6) {
-        (void)fputs("usage: bench_requests PORT WINDOW SECONDS SIZE PID [DURABILITY]\n", stderr);
+        (void)fputs("usage: bench_requests PORT WINDOW SECONDS SIZE PID "
+                    "[DURABILITY [batched|each]]\n",
+                    stderr);
         return 2;
     }
     const uint64_t window = strtoull(argv[2], NULL, 10);
@@ -143,8 +156,15 @@ int main(int argc, char **argv)
     const pid_t pid = (pid_t)strtol(argv[5], NULL, 10);
     int64_t *sent_ns = calloc(window + 1, sizeof *sent_ns);
 
-    buf_init(&event);
-    write_event(&event, strtoul(argv[4], NULL, 10));
+    if (argc > 6 && durability_parse(argv[6], &request.durability) != NHUB_OK) {
+        (void)fputs("bench_requests: unknown durability\n", stderr);
+        return 2;
+    }
+    request.is_batched = argc <= 7 || strcmp(argv[7], "each") != 0;
+    buf_init(&request.event);
+    buf_init(&request.json);
+    buf_init(&request.packed);
+    write_event(&request.event, strtoul(argv[4], NULL, 10));
     if (window == 0 || !sent_ns || zctx_create(&ctx) ||
         zsock_create(&dealer, ctx, ZSOCK_DEALER, &options) ||
         zsock_connect(dealer, "127.0.0.1", (uint16_t)strtoul(argv[1], NULL, 10))) {
@@ -162,7 +182,7 @@ int main(int argc, char **argv)
 
         while (now - start_ns < span_ns && sent - answered < window) {
             sent_ns[sent % window] = clock_mono_ns();
-            if (!send_one(dealer, sent, durability, &event)) {
+            if (!send_one(dealer, &request, sent)) {
                 break;
             }
             sent++;
@@ -183,13 +203,17 @@ int main(int argc, char **argv)
     const double seconds = (double)(now - start_ns) / 1e9;
 
     printf("{\"answered\":%" PRIu64 ",\"per_s\":%.0f,\"window\":%" PRIu64
-           ",\"p50_us\":%.0f,\"p99_us\":%.0f,\"cpu_us_per_answer\":%.3f,\"seconds\":%.3f}\n",
+           ",\"p50_us\":%.0f,\"p99_us\":%.0f,\"cpu_us_per_answer\":%.3f,\"request_bytes\":%zu,"
+           "\"answer_bytes\":%.1f,\"seconds\":%.3f}\n",
            answered, (double)answered / seconds, window, quantile_us(answered, 0.5),
            quantile_us(answered, 0.99),
-           answered ? (double)(process_cpu_ns(pid) - cpu_ns) / 1e3 / (double)answered : 0, seconds);
+           answered ? (double)(process_cpu_ns(pid) - cpu_ns) / 1e3 / (double)answered : 0,
+           request.packed.len, answered ? (double)bytes_in / (double)answered : 0, seconds);
     zsock_destroy(&dealer);
     zctx_destroy(&ctx);
-    buf_fini(&event);
+    buf_fini(&request.event);
+    buf_fini(&request.json);
+    buf_fini(&request.packed);
     free(sent_ns);
     return 0;
 }

@@ -173,7 +173,7 @@ static const char usage[] =
     "           [--pub-connections N] [--per-request N] [--size BYTES]\n"
     "           [--types N] [--filters N]\n"
     "           [--rate EVENTS_A_SECOND] [--window EVENTS] [--events N] [--seconds S]\n"
-    "           [--quiet S] [--idle S] --pid PID[,PID…]\n"
+    "           [--warm S] [--quiet S] [--idle S] --pid PID[,PID…]\n"
     "An event's body is BEFORE, a payload of --size bytes that is a JSON object, AFTER.\n";
 
 static void take_option(const char *name, char *value)
@@ -227,6 +227,8 @@ static void take_option(const char *name, char *value)
         options.events = number;
     } else if (IS("seconds")) {
         options.seconds = strtod(value, NULL);
+    } else if (IS("warm")) {
+        options.warm_s = strtod(value, NULL);
     } else if (IS("quiet")) {
         options.quiet_s = strtod(value, NULL);
     } else if (IS("idle")) {
@@ -251,9 +253,9 @@ static void parse_arguments(int argc, char **argv)
         }
         take_option(argv[i] + 2, argv[i + 1]);
     }
-    if (options.size < 64 || options.size > 16384 || options.pub_connections == 0 ||
+    if (options.size < SIZE_MIN || options.size > 16384 || options.pub_connections == 0 ||
         options.per_request == 0 || options.connecting == 0) {
-        die("--size is 64 to 16384; counts are at least 1\n%s", usage);
+        die("--size is 48 to 16384; counts are at least 1\n%s", usage);
     }
     if (options.subscriber == SUB_ZMQ) {
         options.subscribers = 1;

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #define MARK_LEN  26
+#define SIZE_MIN  48 /* of a payload: the mark in its JSON object */
 #define PIDS_MAX  32
 #define HELLO_MAX 8
 
@@ -45,6 +46,7 @@ struct load_options {
     uint64_t window;    /* published, and not yet delivered to everybody */
     uint64_t events;    /* ends after so many, … */
     double seconds;     /* … or after this time */
+    double warm_s;      /* latencies of events published so early are not noted */
     double quiet_s;     /* what has not come after so long without any is lost */
     double idle_s;      /* waits so long with all connected, and measures */
     pid_t pids[PIDS_MAX];

@@ -318,6 +318,10 @@ static uint64_t publish_http(uint64_t room)
         const uint64_t count =
             room - sent < options.per_request ? room - sent : options.per_request;
 
+        /* Requests are full; only a fixed number of events may end with a smaller one. */
+        if (count < options.per_request && options.events == 0) {
+            break;
+        }
         if (!l->is_busy) {
             const uint64_t number = atomic_load(&shared->published);
 

@@ -41,7 +41,8 @@ struct subscribers {
     struct subscriber *all;
     int epoll_fd;
     size_t started, ready;
-    size_t stride; /* bytes from a mark to the next */
+    size_t stride;        /* bytes from a mark to the next */
+    int64_t note_from_ns; /* latencies of earlier events are the warm-up's */
     struct tally tally;
     struct zctx *context; /* SUB_ZMQ */
     struct zsock *sub;
@@ -115,7 +116,8 @@ static bool mark_read(const char *p, int64_t *at_ns, uint64_t *number)
     return true;
 }
 
-static void count(struct subscribers *s, struct subscriber *c, uint64_t number, int64_t late_ns)
+static void count(struct subscribers *s, struct subscriber *c, uint64_t number, int64_t at_ns,
+                  int64_t now)
 {
     s->tally.delivered++;
     if (number < c->next) {
@@ -127,7 +129,9 @@ static void count(struct subscribers *s, struct subscriber *c, uint64_t number, 
     if (number >= c->next) {
         c->next = number + 1;
     }
-    latencies_add(&s->tally.latencies, late_ns);
+    if (at_ns >= s->note_from_ns) {
+        latencies_add(&s->tally.latencies, now - at_ns);
+    }
 }
 
 /* Takes the marks of what one read brought, and keeps what may be the beginning of one. */
@@ -150,7 +154,7 @@ static void take(struct subscribers *s, struct subscriber *c, const char *at, si
             at++;
             continue;
         }
-        count(s, c, number, now - at_ns);
+        count(s, c, number, at_ns, now);
         if ((size_t)(end - at) > s->stride && at[s->stride] == '^' && s->stride > 0) {
             at += s->stride;
         } else {
@@ -392,11 +396,12 @@ static void turn_zmq(struct subscribers *s, int wait_ms)
     }
     zframe_init(&frame);
     for (int i = 0; i < 1000 && zsock_recv(s->sub, &frame) == NHUB_OK; i++) {
+        const size_t len = zframe_size(&frame);
+
+        s->tally.bytes += len;
         if (!zframe_more(&frame)) { /* behind the topic */
             char *data = zframe_data(&frame);
-            const size_t len = zframe_size(&frame);
 
-            s->tally.bytes += len;
             s->tally.reads++;
             take(s, &s->all[0], data, len, i == 0 ? now : now_ns());
         }
@@ -432,6 +437,8 @@ void subscribers_turn(struct subscribers *s, struct shared *shared, int wait_ms)
 {
     const uint64_t before = s->tally.delivered;
 
+    s->note_from_ns =
+        (options.warm_s > 0 ? atomic_load(&shared->first_ns) + (int64_t)(options.warm_s * 1e9) : 0);
     if (options.subscriber == SUB_ZMQ) {
         turn_zmq(s, wait_ms);
     } else {

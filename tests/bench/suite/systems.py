@@ -19,6 +19,10 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from support.daemons import BIN_DIR, Gateway, Hub  # noqa: E402
 
 
+# Of the hub's answer to a publish: what the echo sends back, too.
+ANSWER_BYTES = 182
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
@@ -135,7 +139,7 @@ class Forward(System):
     """bench_forward: ZeroMQ without a look at the events, and an echo."""
 
     def start(self):
-        process = self.spawn([os.path.join(BIN_DIR, "bench_forward")], stdout=subprocess.PIPE, text=True)
+        process = self.spawn([os.path.join(BIN_DIR, "bench_forward"), str(ANSWER_BYTES)], stdout=subprocess.PIPE, text=True)
         _, self.collector, self.publisher, self.requests = process.stdout.readline().split()
 
 
