@@ -5,6 +5,7 @@
  * reads our output slowly must not keep the hub from using pages again.
  */
 #include "cli/journal.h"
+#include "cli/journal_void.h"
 #include "store/store_salvage.h"
 #include "wire/pattern.h"
 #include "wire/position.h"
@@ -21,25 +22,91 @@ struct exporter {
     struct store *store;
     struct buf lines;
     int64_t from_us;      /* events that arrived earlier are passed over */
+    struct buf voids;     /* struct store_void_range each, of the whole journal, ascending */
+    size_t next_void;     /* the first one that was not passed */
     uint64_t done, total; /* records met, records there at the start */
     uint64_t bad;
     struct journal_progress progress;
 };
 
-static bool is_wanted(const struct exporter *e, const struct store_record *r)
+static bool is_wanted_type(const struct exporter *e, const char *type, size_t len)
 {
     const struct cli_list *types = &e->job->types;
 
-    if (r->arrival_us < e->from_us) {
-        return false;
-    }
     for (size_t i = 0; i < types->count; i++) {
-        if (pattern_match(types->items[i], strlen(types->items[i]), r->type, r->type_len)) {
+        if (pattern_match(types->items[i], strlen(types->items[i]), type, len)) {
             return true;
         }
     }
     return types->count == 0;
 }
+
+static bool is_wanted(const struct exporter *e, const struct store_record *r)
+{
+    return r->arrival_us >= e->from_us && is_wanted_type(e, r->type, r->type_len);
+}
+
+/* ---- voids ---- */
+
+static void note_void(void *context, const struct store_void_range *range)
+{
+    buf_add(context, range, sizeof *range);
+}
+
+static const struct store_void_range *next_void(const struct exporter *e)
+{
+    const struct store_void_range *all = (const void *)e->voids.data;
+
+    return e->next_void < e->voids.len / sizeof *all ? &all[e->next_void] : NULL;
+}
+
+static void add_void(struct exporter *e, const struct store_void_range *range)
+{
+    char epoch[EPOCH_LEN + 1];
+
+    if (range->noted_us >= e->from_us &&
+        is_wanted_type(e, JOURNAL_VOID_TYPE, strlen(JOURNAL_VOID_TYPE)) &&
+        store_epoch_name(e->store, range->epoch_no, epoch) == NHUB_OK) {
+        journal_void_write(&e->lines, range, epoch);
+    }
+}
+
+/* The voids in front of a record; NULL: of the end. Import makes a void of the numbers that are
+ * missing in front of an event: only what it could not know by that has a line. */
+static void add_voids(struct exporter *e, const struct store_record *r)
+{
+    const struct store_void_range *v;
+
+    while ((v = next_void(e)) != NULL &&
+           (!r || v->epoch_no < r->epoch_no || (v->epoch_no == r->epoch_no && v->from < r->seq))) {
+        if (v->why == STORE_VOID_UNCLEAN_STOP || !r || r->epoch_no != v->epoch_no) {
+            add_void(e, v);
+        }
+        e->next_void++;
+    }
+}
+
+/* All that are there, but for those that lie in front of where the export begins. */
+static nhub_err load_voids(struct exporter *e, uint16_t epoch_no, uint64_t seq)
+{
+    struct store_void_range *v;
+    const nhub_err err = store_read_voids(e->store, note_void, &e->voids);
+
+    if (err != NHUB_OK || e->voids.failed) {
+        return err != NHUB_OK ? err : NHUB_ENOMEM;
+    }
+    for (v = (void *)e->voids.data; next_void(e); v++, e->next_void++) {
+        if (v->epoch_no > epoch_no || (v->epoch_no == epoch_no && v->to > seq)) {
+            if (v->epoch_no == epoch_no && v->from <= seq) {
+                v->from = seq + 1;
+            }
+            break;
+        }
+    }
+    return NHUB_OK;
+}
+
+/* ---- events ---- */
 
 static bool take(void *context, const struct store_record *r)
 {
@@ -49,6 +116,7 @@ static bool take(void *context, const struct store_record *r)
         return false;
     }
     e->done++;
+    add_voids(e, r);
     if (!r->line) {
         e->bad++;
         if (e->bad <= BAD_SHOWN) {
@@ -109,12 +177,16 @@ static int begin_at(struct exporter *e, uint16_t *epoch_no, uint64_t *seq)
 
 static int print_all(struct exporter *e, uint16_t epoch_no, uint64_t seq)
 {
+    nhub_err err = load_voids(e, epoch_no, seq);
     bool more = true;
 
     while (more && !interrupt_seen()) {
-        const nhub_err err =
-            store_read_all(e->store, &epoch_no, &seq, TURN_RECORDS, take, e, &more);
-
+        if (err == NHUB_OK) {
+            err = store_read_all(e->store, &epoch_no, &seq, TURN_RECORDS, take, e, &more);
+        }
+        if (err == NHUB_OK && !more) {
+            add_voids(e, NULL);
+        }
         if (err != NHUB_OK || e->lines.failed) {
             cli_error(e->job->cli, "cannot read on: %s",
                       nhub_strerror(err != NHUB_OK ? err : NHUB_ENOMEM));
@@ -190,6 +262,7 @@ int journal_export(const struct journal_job *job)
         return status;
     }
     buf_init(&e.lines);
+    buf_init(&e.voids);
     store_figures(e.store, &figures);
     e.total = figures.records;
     status = begin_at(&e, &epoch_no, &seq);
@@ -206,6 +279,7 @@ int journal_export(const struct journal_job *job)
         status = CLI_NEGATIVE;
     }
     buf_fini(&e.lines);
+    buf_fini(&e.voids);
     store_close(&e.store);
     return status;
 }

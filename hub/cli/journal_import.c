@@ -3,9 +3,11 @@
  *
  * The journal counts as unfinished until the last line is in (store.h, is_import): what was begun
  * and not finished is deleted, or, after a kill, refused by every hub. Numbers that are missing
- * between two lines become voids, so that readers are told of them.
+ * between two lines become voids, so that readers are told of them: for the reason that a line of
+ * its own gives (journal_void.h), or as not stored.
  */
 #include "cli/journal.h"
+#include "cli/journal_void.h"
 #include "wire/event.h"
 
 #include <errno.h>
@@ -22,6 +24,7 @@
 #define VOID_NUMBERS (2 * STORE_RESERVATION)
 /* Room in the map when nobody knows how much will come; it costs addresses only. */
 #define STDIN_BYTES (UINT64_C(64) << 30)
+#define SECONDS_MAX 1e11 /* of a time that makes sense */
 
 struct importer {
     const struct journal_job *job;
@@ -102,7 +105,7 @@ static int64_t arrival_of(const struct importer *m, const struct event *e)
     double seconds = 0;
 
     if (json_span_double(&e->field[EVENT_TIMESTAMP], &seconds) == NHUB_OK && seconds > 0 &&
-        seconds < 1e11 && (int64_t)(seconds * 1e6) > m->arrival_us) {
+        seconds < SECONDS_MAX && (int64_t)(seconds * 1e6) > m->arrival_us) {
         return (int64_t)(seconds * 1e6);
     }
     return m->arrival_us;
@@ -162,6 +165,27 @@ static int change_epoch(struct importer *m, const char *epoch)
     return err == NHUB_OK ? CLI_OK : store_failed(m, err);
 }
 
+/* A line that is a void: its numbers are taken, and it says why they have no event. */
+static int put_void_line(struct importer *m, const struct event *event, uint64_t seq)
+{
+    const struct json_span *data = &event->field[EVENT_DATA];
+    struct store_void_range range = {.noted_us = 0};
+    double seconds = 0;
+    nhub_err err = NHUB_OK;
+
+    if (journal_void_read(data->p, data->len, &range) != NHUB_OK || range.from != seq) {
+        return refuse_line(m, "is no void as export prints them");
+    }
+    if (json_span_double(&event->field[EVENT_TIMESTAMP], &seconds) == NHUB_OK && seconds > 0 &&
+        seconds < SECONDS_MAX) {
+        range.noted_us = (int64_t)(seconds * 1e6 + 0.5);
+    }
+    err = store_put_void_range(m->store, &range);
+    m->seq = range.to;
+    m->batch_lines++;
+    return err == NHUB_OK ? CLI_OK : store_failed(m, err);
+}
+
 static int put_line(struct importer *m, const char *line, size_t len)
 {
     struct position position;
@@ -185,10 +209,14 @@ static int put_line(struct importer *m, const char *line, size_t len)
     if (position.seq <= m->seq) {
         return refuse_line(m, "has a number that is not larger than the one before");
     }
-    m->arrival_us = arrival_of(m, &event);
     if (m->seq != 0 && position.seq > m->seq + 1) {
         err = store_put_void(m->store, m->seq + 1, position.seq - 1, STORE_VOID_NOT_STORED);
     }
+    if (err == NHUB_OK && event.type_len == strlen(JOURNAL_VOID_TYPE) &&
+        memcmp(event.type, JOURNAL_VOID_TYPE, event.type_len) == 0) {
+        return put_void_line(m, &event, position.seq);
+    }
+    m->arrival_us = arrival_of(m, &event);
     if (err == NHUB_OK) {
         err = store_put_event(m->store, position.seq, m->arrival_us, event.type, event.type_len,
                               line, len);

@@ -20,11 +20,6 @@ struct info {
     uint64_t void_count, void_numbers;
 };
 
-static const char *reason(enum store_void why)
-{
-    return why == STORE_VOID_UNCLEAN_STOP ? "unclean_stop" : "not_stored";
-}
-
 static void add_void(void *context, uint64_t from, uint64_t to, enum store_void why)
 {
     struct info *info = context;
@@ -33,7 +28,7 @@ static void add_void(void *context, uint64_t from, uint64_t to, enum store_void 
     info->void_numbers += to - from + 1;
     if (info->void_count <= VOIDS_LISTED) {
         buf_printf(&info->voids, "%s{\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"reason\":\"%s\"}",
-                   info->void_count > 1 ? "," : "", from, to, reason(why));
+                   info->void_count > 1 ? "," : "", from, to, store_void_name(why));
     }
 }
 

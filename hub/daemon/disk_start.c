@@ -9,11 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *disk_void_reason(enum store_void why)
-{
-    return why == STORE_VOID_NOT_STORED ? "not_stored" : "unclean_stop";
-}
-
 struct loading {
     struct disk_voids *voids;
     nhub_err err;
@@ -24,7 +19,7 @@ static void note_void(void *context, uint64_t from, uint64_t to, enum store_void
     struct loading *l = context;
 
     if (!l->err) {
-        l->err = disk_voids_add(l->voids, from, to, disk_void_reason(why));
+        l->err = disk_voids_add(l->voids, from, to, store_void_name(why));
     }
 }
 

@@ -22,7 +22,4 @@ NHUB_MUST_USE nhub_err disk_start(struct store *store, uint64_t reservation,
                                   struct disk_voids *voids, struct disk_start *out,
                                   struct buf *error);
 
-/* The words for a void. */
-const char *disk_void_reason(enum store_void why);
-
 #endif

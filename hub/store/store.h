@@ -68,6 +68,15 @@ struct store_options {
 
 /* Why numbers in a range have no event. */
 enum store_void { STORE_VOID_UNCLEAN_STOP = 1, STORE_VOID_NOT_STORED = 2 };
+const char *store_void_name(enum store_void why); /* "unclean_stop" or "not_stored", static */
+
+/* Numbers from..to of an epoch. */
+struct store_void_range {
+    uint16_t epoch_no;
+    uint64_t from, to;
+    enum store_void why;
+    int64_t noted_us; /* when it was written down */
+};
 
 struct store_meta {
     char epoch[EPOCH_LEN + 1]; /* the current one */
@@ -145,6 +154,8 @@ NHUB_MUST_USE nhub_err store_put_id(struct store *s, const struct store_id *id);
 /* from and to are numbers of the current epoch. */
 NHUB_MUST_USE nhub_err store_put_void(struct store *s, uint64_t from, uint64_t to,
                                       enum store_void why);
+/* One that was noted at another time, of the current epoch whatever its epoch_no says. */
+NHUB_MUST_USE nhub_err store_put_void_range(struct store *s, const struct store_void_range *range);
 NHUB_MUST_USE nhub_err store_put_note(struct store *s, const void *key, size_t key_len,
                                       const void *value, size_t len);
 NHUB_MUST_USE nhub_err store_del_note(struct store *s, const void *key, size_t key_len);
@@ -204,6 +215,11 @@ NHUB_MUST_USE nhub_err store_each_void(struct store *s,
                                        void (*visit)(void *context, uint64_t from, uint64_t to,
                                                      enum store_void why),
                                        void *context); /* of the current epoch */
+/* Those of all epochs, ascending. */
+NHUB_MUST_USE nhub_err store_read_voids(struct store *s,
+                                        void (*visit)(void *context,
+                                                      const struct store_void_range *range),
+                                        void *context);
 /* Newest first, at most max_ids that arrived at or after since_us. */
 NHUB_MUST_USE nhub_err store_each_id(struct store *s, uint64_t max_ids, int64_t since_us,
                                      void (*visit)(void *context, const struct store_id *id),

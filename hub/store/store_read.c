@@ -297,23 +297,16 @@ nhub_err store_read_all(struct store *s, uint16_t *epoch_no, uint64_t *seq, size
     return status;
 }
 
-nhub_err store_each_void(struct store *s,
-                         void (*visit)(void *context, uint64_t from, uint64_t to,
-                                       enum store_void why),
-                         void *context)
+/* Visits the voids from the key on. */
+static nhub_err walk_voids(struct walk *w, uint64_t key,
+                           void (*visit)(void *context, const struct store_void_range *range),
+                           void *context)
 {
     nhub_err status = NHUB_OK;
-    struct walk w;
-    uint64_t key = 0;
     MDB_val value;
 
-    status = walk_begin(&w, s, s->voids);
-    if (status) {
-        return status;
-    }
-    key = store_key(w.meta.epoch_no, 0);
-    for (status = walk_seek(&w, &key, &value); !status;
-         status = walk_move(&w, MDB_NEXT, &key, &value)) {
+    for (status = walk_seek(w, &key, &value); !status;
+         status = walk_move(w, MDB_NEXT, &key, &value)) {
         struct store_void_value record;
         const void *bytes = NULL;
         size_t len = 0;
@@ -326,10 +319,55 @@ nhub_err store_each_void(struct store *s,
         if (status) {
             break;
         }
-        visit(context, store_key_seq(key), record.to, record.why);
+        visit(context, &(struct store_void_range){.epoch_no = store_key_epoch(key),
+                                                  .from = store_key_seq(key),
+                                                  .to = record.to,
+                                                  .why = record.why,
+                                                  .noted_us = record.when_us});
     }
-    walk_end(&w);
     return status == NHUB_ENOTFOUND ? NHUB_OK : status;
+}
+
+nhub_err store_read_voids(struct store *s,
+                          void (*visit)(void *context, const struct store_void_range *range),
+                          void *context)
+{
+    struct walk w;
+    nhub_err status = walk_begin(&w, s, s->voids);
+
+    if (!status) {
+        status = walk_voids(&w, 0, visit, context);
+        walk_end(&w);
+    }
+    return status;
+}
+
+struct void_visit {
+    void (*visit)(void *context, uint64_t from, uint64_t to, enum store_void why);
+    void *context;
+};
+
+static void visit_range(void *context, const struct store_void_range *range)
+{
+    const struct void_visit *v = context;
+
+    v->visit(v->context, range->from, range->to, range->why);
+}
+
+nhub_err store_each_void(struct store *s,
+                         void (*visit)(void *context, uint64_t from, uint64_t to,
+                                       enum store_void why),
+                         void *context)
+{
+    struct void_visit v = {.visit = visit, .context = context};
+    struct walk w;
+    nhub_err status = walk_begin(&w, s, s->voids);
+
+    if (!status) {
+        status = walk_voids(&w, store_key(w.meta.epoch_no, 0), visit_range, &v);
+        walk_end(&w);
+    }
+    return status;
 }
 
 nhub_err store_each_id(struct store *s, uint64_t max_ids, int64_t since_us,

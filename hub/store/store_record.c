@@ -177,6 +177,11 @@ void store_void_write(unsigned char out[STORE_VOID_SIZE], const struct store_voi
     out[16] = (unsigned char)value->why;
 }
 
+const char *store_void_name(enum store_void why)
+{
+    return why == STORE_VOID_UNCLEAN_STOP ? "unclean_stop" : "not_stored";
+}
+
 nhub_err store_void_read(uint64_t from, const void *bytes, size_t size,
                          struct store_void_value *out)
 {

@@ -159,11 +159,18 @@ nhub_err store_put_id(struct store *s, const struct store_id *id)
 
 nhub_err store_put_void(struct store *s, uint64_t from, uint64_t to, enum store_void why)
 {
-    const uint64_t key = store_key(s->txn_meta.epoch_no, from);
-    const struct store_void_value record = {to, why, clock_wall_us()};
+    return store_put_void_range(
+        s, &(struct store_void_range){
+               .from = from, .to = to, .why = why, .noted_us = clock_wall_us()});
+}
+
+nhub_err store_put_void_range(struct store *s, const struct store_void_range *range)
+{
+    const uint64_t key = store_key(s->txn_meta.epoch_no, range->from);
+    const struct store_void_value record = {range->to, range->why, range->noted_us};
     unsigned char value[STORE_VOID_SIZE];
 
-    if (!s->txn || from == 0 || from > to || to > STORE_SEQ_MAX) {
+    if (!s->txn || range->from == 0 || range->from > range->to || range->to > STORE_SEQ_MAX) {
         return refuse_put(s);
     }
     store_void_write(value, &record);

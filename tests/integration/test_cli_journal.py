@@ -199,6 +199,52 @@ def test_a_hub_goes_on_behind_a_void_after_an_import(journal, tmp_path):
     assert journal_command("verify", tmp_path / "restored").returncode == 0
 
 
+@pytest.fixture
+def swallowed(tmp_path):
+    """A journal with voids of both reasons in two epochs, of a hub that was killed twice."""
+    folder = tmp_path / "swallowed"
+    driver(folder, "commit", "reserve", 100, "batch", 3, 10)
+    driver(folder, "commit", "resume", "reserve", 100, "void", 4, "batch", 2, 10, "epoch", "second77", "reserve", 30)
+    driver(folder, "commit", "resume", "reserve", 1000, "batch", 3, 10, "void", 2, "batch", 2, 10, "void", 3, "clean")
+    return folder
+
+
+def voids_of(folder):
+    """Of the current epoch, as a hub and `info` see them."""
+    return [(v["from"], v["to"], v["reason"]) for v in json.loads(journal_command("info", folder, "--json").stdout)["voids"]]
+
+
+def test_an_import_keeps_the_reasons_of_voids(swallowed, tmp_path):
+    kept = [(1, 30, "unclean_stop"), (34, 35, "not_stored"), (38, 40, "not_stored")]
+    assert voids_of(swallowed) == kept
+    lines = export(swallowed)
+    told = [e for e in map(json.loads, lines.splitlines()) if e["event_type"] == "hub.void"]
+    first = json.loads(lines.splitlines()[0])["epoch"]
+    assert [(e["epoch"], e["seq"], e["data"]) for e in told] == [
+        (first, 4, {"from": 4, "to": 100, "reason": "unclean_stop"}),
+        ("second77", 1, {"from": 1, "to": 30, "reason": "unclean_stop"}),
+        ("second77", 38, {"from": 38, "to": 40, "reason": "not_stored"})]
+    done = journal_command("import", tmp_path / "restored", input_text=lines)
+    assert done.returncode == 0 and "10 events imported" in done.stderr and "the last one is second77-40" in done.stderr
+    assert voids_of(tmp_path / "restored") == kept
+    assert export(tmp_path / "restored") == lines
+    counts = [json.loads(journal_command("verify", folder, "--json").stdout) for folder in (swallowed, tmp_path / "restored")]
+    assert [(c["problems"], c["events"], c["voids"]) for c in counts] == [(0, 10, 5)] * 2
+    # Numbers of a void at the end are not given out again.
+    done = driver(tmp_path / "restored", "commit", "resume", "reserve", 10, "batch", 1, 0, "clean")
+    assert ("resumed", str(40 + RESERVED)) in done.facts
+
+
+def test_a_part_has_the_voids_that_lie_in_it(swallowed):
+    def some(*args):
+        return [(e["event_type"], e["seq"], e["data"].get("from")) for e in map(json.loads, export(swallowed, *args).splitlines())]
+
+    assert some("--since", "32") == [("count.0", 33, None), ("count.0", 36, None), ("count.1", 37, None), ("hub.void", 38, 38)]
+    assert some("--since", "second77-10")[0] == ("hub.void", 11, 11)
+    assert ("hub.void", 1, 1) not in some("--event-type", "count.1") and ("hub.void", 1, 1) in some("-e", "hub.*")
+    assert some("--since", "2100-01-01T00:00:00Z") == []
+
+
 def test_an_import_of_a_part_goes_on_in_a_new_epoch(journal, tmp_path):
     part = export(journal, "--event-type", "count.1")
     assert journal_command("import", tmp_path / "part", "--new-epoch", input_text=part).returncode == 0
@@ -218,6 +264,10 @@ def test_an_import_replaces_nothing(journal, tmp_path):
 LINE = '{"event_type":"a","source_service":"s","data":1,"timestamp":5,"correlation_id":"c","seq":%d,"epoch":"%s"}\n'
 
 
+VOID = ('{"event_type":"hub.void","source_service":"s","data":{"from":%d,"to":%d,"reason":"%s"},"timestamp":5,'
+        '"correlation_id":"c","seq":%d,"epoch":"aaaaaaaa"}\n')
+
+
 @pytest.mark.parametrize("text, why", [
     ("", "there is no event to import"),
     ("hello\n", "line 1: is no event"),
@@ -228,6 +278,13 @@ LINE = '{"event_type":"a","source_service":"s","data":1,"timestamp":5,"correlati
     (LINE % (0, "aaaaaaaa"), "line 1: is no event"),
     ((LINE % (1, "aaaaaaaa")).replace("\n", "\r\n"), "line 1: is no event"),
     (LINE % (1, "aaaaaaaa") + "\n", "line 2: is no event"),
+    (VOID % (2, 1, "unclean_stop", 2), "line 1: is no void"),
+    (VOID % (2, 3, "because", 2), "line 1: is no void"),
+    (VOID % (2, 3, "unclean_stop", 3), "line 1: is no void"),
+    (VOID % (2, 2 ** 48, "unclean_stop", 2), "line 1: is no void"),
+    (VOID % (2, 5, "unclean_stop", 2) + LINE % (5, "aaaaaaaa"), "line 2: has a number that is not larger"),
+    (LINE % (3, "aaaaaaaa") + VOID % (2, 5, "unclean_stop", 2), "line 2: has a number that is not larger"),
+    (VOID % (1, 2, "unclean_stop", 1), "there is no event to import"),
 ])
 def test_bad_lines_are_named_and_leave_nothing(text, why, tmp_path):
     done = journal_command("import", tmp_path / "new", input_text=text)
