@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { ago, bytes, count, duration, rate, seqOf, short } from "../src/lib/format.js";
 import { History, levelLines, rateLines } from "../src/lib/history.js";
-import { behindText, gatewayVerdict, hubVerdict, isHubAway, keepingText, rateBetween, sampleOf, type Sample, type Stats } from "../src/lib/stats.js";
+import { behindText, gatewayVerdict, hubVerdict, inTotal, isHubAway, keepingText, rateBetween, sampleOf, type Sample, type Stats } from "../src/lib/stats.js";
 import { arrange, RateMemory, sparkPath, type TypeRow } from "../src/lib/types-table.js";
 
 function statsOf(change: { link?: object; gateway?: object; hub?: object | null } = {}): Stats {
@@ -22,7 +22,7 @@ function statsOf(change: { link?: object; gateway?: object; hub?: object | null 
     },
   } as Stats;
 }
-const sample = (at: number, n: number): Sample => ({ at, in: { HTTP: n }, out: {}, drops: {}, subscribers: {}, lag: n, behind: 0, journalBytes: null, journalAge: null });
+const sample = (at: number, n: number): Sample => ({ at, hubStart: 1, in: { HTTP: n }, out: {}, drops: {}, subscribers: {}, lag: n, behind: 0, journalBytes: null, journalAge: null });
 
 describe("a sample", () => {
   it("tells the doors apart, and counts drops by reason over all doors", () => {
@@ -34,7 +34,9 @@ describe("a sample", () => {
 
   it("copes with a hub that is away, and with figures that are not there", () => {
     const found = sampleOf(statsOf({ hub: null }), 5);
-    expect([found.in.ZeroMQ, found.journalBytes, found.journalAge]).toEqual([0, null, null]);
+    expect([found.in.ZeroMQ, found.subscribers.ZeroMQ, found.behind, found.journalBytes, found.journalAge]).toEqual([undefined, undefined, null, null, null]);
+    expect([found.in.HTTP, found.subscribers.SSE, inTotal(found), inTotal(sampleOf(statsOf(), 5))]).toEqual([3, 1, null, 25]);
+    expect(sampleOf(statsOf({ link: { connected: false, seq: 50 } }), 5), "figures of before it went").toMatchObject({ behind: null, hubStart: null });
     expect(sampleOf(statsOf({ hub: { journal: { bytes: 9, age_s: 3 } } }), 5)).toMatchObject({ journalBytes: 9, journalAge: 3 });
   });
 });
@@ -68,13 +70,42 @@ describe("rates", () => {
 
   it("come from a history that is bounded", () => {
     const history = new History(100);
-    expect(history.rateNow((found) => found.lag)).toBeNull();
+    const now = () => history.now((before, last) => rateBetween(before, last, (found) => found.lag));
+    expect(now()).toBeNull();
     for (let at = 0; at < 1000; at++) {
       history.add(sample(at, at * 2));
     }
     expect(history.since(1e9).length).toBeLessThanOrEqual(125);
     expect(history.since(10)).toHaveLength(12);
-    expect(history.rateNow((found) => found.lag)).toBe(2);
+    expect(now()).toBe(2);
+  });
+
+  it("know no spike when the hub comes back, or is another one", () => {
+    const at = (seconds: number, hub: object | null, http = 3) =>
+      sampleOf(statsOf({ hub, link: { connected: hub !== null }, gateway: { published_total: { http, ws: 2 } } }), seconds);
+    const lines = (samples: Sample[], names: string[], of: (found: Sample) => Partial<Record<string, number>>) => rateLines(samples, names, of).slice(1);
+    const doors = ["HTTP", "ZeroMQ"];
+    expect(lines([at(0, {}), at(3, null), at(6, null), at(9, {})], doors, (found) => found.in)).toEqual([[0, 0, 0], [null, null, null]]);
+    expect(lines([at(0, {}), at(3, { start_time: 2, events_received: 0 }), at(6, { start_time: 2, events_received: 30 })], doors, (found) => found.in),
+      "a hub that is younger than the gateway counts less than that").toEqual([[0, 0], [null, 10]]);
+    expect(lines([at(0, {}), at(3, {}, 6)], doors, (found) => found.in), "asked at another instant").toEqual([[1], [0]]);
+    expect(lines([at(0, {}), at(3, null), at(6, {})], ["refused by the hub: too_big", "never"], (found) => found.drops)).toEqual([[null, null], [null, null]]);
+    const [calm, first] = [at(0, {}), { ...at(3, {}), drops: { "refused: too_big": 6 } }];
+    expect(lines([calm, first], ["refused: too_big", "none so far"], (found) => found.drops), "a reason begins at 0").toEqual([[2], [0]]);
+  });
+
+  it("and levels are not drawn over a hole", () => {
+    const history = new History(10);
+    history.hole();
+    history.add(sample(1, 1));
+    history.add(sample(4, 2));
+    history.hole();
+    history.add(sample(8, 3));
+    expect(history.now((before) => before.at)).toBeNull();
+    history.add(sample(11, 9));
+    expect(history.now((before) => before.at)).toBe(8);
+    expect(levelLines(history.all, [(found) => found.lag])).toEqual([[1, 4, 6, 8, 11], [1, 2, null, 3, 9]]);
+    expect(rateLines(history.all, ["HTTP"], (found) => found.in)).toEqual([[4, 8, 11], [1 / 3, null, 2]]);
   });
 });
 

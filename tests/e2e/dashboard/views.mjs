@@ -37,9 +37,25 @@ export async function the_overview_says_why_it_is_not_ready({ browser, page, ope
   await page.waitForSelector("#status[data-state=away]:has-text('the hub is away')");
   await page.waitForSelector(".tile:has-text('Lag') >> text=unknown");
   await page.waitForSelector(".chart[aria-label='Kept by the hub']");
+  await page.waitForSelector(".chart[aria-label=Lag] .legend li:has-text('gateway behind hub') strong:text-is('–')"); // not the last number
+  await page.waitForSelector(".chart[aria-label=Subscribers] .legend li:has-text('ZeroMQ') strong:text-is('–')");
   await act("start", { what: "hub" });
   await page.waitForSelector(".health[aria-label=Gateway] >> text=Ready");
   await page.waitForSelector(".banner", { state: "detached" });
+}
+
+export async function charts_show_after_a_reload_what_the_tab_knew({ page, open }) {
+  await open();
+  await page.waitForFunction(() => document.querySelector(".tile .figure")?.textContent === "0"); // a rate is made of two samples
+  await page.reload();
+  await page.waitForSelector(".chart[aria-label=Lag] canvas");
+  const box = await (await page.waitForSelector(".chart[aria-label=Lag] .u-over")).boundingBox();
+  await page.mouse.move(box.x + 2, box.y + box.height / 2); // the oldest moment
+  const shown = await page.waitForFunction(() => document.querySelector(".chart[aria-label=Lag] .chart-time").textContent);
+  const [hours, minutes, seconds] = (await shown.jsonValue()).split(":").map(Number);
+  const [loaded, day] = [await page.evaluate(() => (performance.timeOrigin / 1000) - new Date().getTimezoneOffset() * 60), 24 * 3600];
+  const before = (((Math.floor(loaded) % day) - (hours * 60 + minutes) * 60 - seconds) + day) % day;
+  assert.ok(before > 0 && before < day / 2, `${before} seconds before the page was loaded`);
 }
 
 export async function types_show_rate_value_and_publishers({ page, open }) {

@@ -70,18 +70,25 @@ export function sum(values: ByDoor | undefined): number {
   return Object.values(values ?? {}).reduce<number>((total, value) => total + (value ?? 0), 0);
 }
 
-/** One moment: levels as they are, counters as they stand. */
+/** One moment: levels as they are, counters as they stand. What only the hub can tell is not there while it is away. */
 export interface Sample {
   at: number; /* seconds */
+  /** When the hub was started, which tells its counters from those of an earlier one; null: it is away. */
+  hubStart: number | null;
+  /** Nothing is known of the time between the sample before and this one. */
+  isAfterHole?: boolean;
   in: ByDoor; /* counters */
   out: ByDoor;
   drops: ByDoor;
   subscribers: ByDoor; /* levels */
   lag: number;
-  behind: number; /* numbers that the gateway has not received yet */
+  behind: number | null; /* numbers that the gateway has not received yet */
   journalBytes: number | null;
   journalAge: number | null;
 }
+
+/** What came neither by HTTP nor by WebSocket here: by ZeroMQ, or through another gateway. */
+export const OTHERS = "ZeroMQ";
 
 /** Reasons for which something was not delivered or not accepted, each with its counter. */
 function dropsOf({ gateway, hub }: Stats): ByDoor {
@@ -106,32 +113,48 @@ function dropsOf({ gateway, hub }: Stats): ByDoor {
 }
 
 export function sampleOf(stats: Stats, at: number): Sample {
-  const { gateway, hub } = stats;
-  const mine = { http: gateway.published_total.http ?? 0, ws: gateway.published_total.ws ?? 0 };
-  /* What came neither by HTTP nor by WebSocket here came by ZeroMQ, or through another gateway. */
-  const others = hub ? Math.max(0, hub.events_received - mine.http - mine.ws) : 0;
+  const { gateway } = stats;
+  const hub = gateway.link.connected ? stats.hub : null;
+  const mine = { HTTP: gateway.published_total.http ?? 0, WebSocket: gateway.published_total.ws ?? 0 };
+  const native = { SSE: gateway.subscribers.sse ?? 0, WebSocket: gateway.subscribers.ws ?? 0 };
   return {
     at,
-    in: { HTTP: mine.http, WebSocket: mine.ws, ZeroMQ: others },
+    hubStart: hub?.start_time ?? null,
+    /* The difference of two daemons' counters, and negative when the hub is younger than the gateway. */
+    in: hub ? { ...mine, [OTHERS]: hub.events_received - mine.HTTP - mine.WebSocket } : mine,
     out: { SSE: gateway.delivered_total.sse ?? 0, WebSocket: gateway.delivered_total.ws ?? 0, HTTP: gateway.delivered_total.http ?? 0 },
-    drops: dropsOf(stats),
-    subscribers: {
-      SSE: gateway.subscribers.sse ?? 0,
-      WebSocket: gateway.subscribers.ws ?? 0,
-      ZeroMQ: hub?.subscriptions.now ?? 0,
-    },
+    drops: dropsOf({ ...stats, hub }),
+    subscribers: hub ? { ...native, [OTHERS]: hub.subscriptions.now } : native,
     lag: gateway.lag.max_events,
-    behind: Math.max(0, gateway.link.seq - gateway.link.received_seq),
+    behind: hub ? Math.max(0, gateway.link.seq - gateway.link.received_seq) : null,
     journalBytes: hub?.journal?.bytes ?? hub?.ring?.bytes ?? null,
     journalAge: hub?.journal?.age_s ?? null,
   };
 }
 
 /** Per second between two samples; null where the counter was set back (the process started anew). */
-export function rateBetween(before: Sample, after: Sample, of: (sample: Sample) => number | undefined): number | null {
-  const [a, b] = [of(before), of(after)];
+export function rateBetween(before: Sample, after: Sample, of: (sample: Sample) => number | null | undefined): number | null {
+  const [a, b] = [of(before) ?? null, of(after) ?? null];
   const seconds = after.at - before.at;
-  return a === undefined || b === undefined || seconds <= 0 || b < a ? null : (b - a) / seconds;
+  return a === null || b === null || seconds <= 0 || b < a ? null : (b - a) / seconds;
+}
+
+/** The same for one of several counters. One that is not there yet begins at 0, unless it is the hub's and that was away. */
+export function rateOf(before: Sample, after: Sample, of: (sample: Sample) => ByDoor, name: string): number | null {
+  const isSameHub = before.hubStart === after.hubStart;
+  const [a, b] = [of(before)[name], of(after)[name]];
+  if (name === OTHERS) {
+    const seconds = after.at - before.at;
+    /* The two daemons are not asked at the same instant: what falls is none. */
+    return !isSameHub || a === undefined || b === undefined || seconds <= 0 ? null : Math.max(0, (b - a) / seconds);
+  }
+  return isSameHub && (b !== undefined || after.hubStart !== null) ? rateBetween(before, after, (sample) => of(sample)[name] ?? 0)
+    : rateBetween(before, after, (sample) => of(sample)[name]);
+}
+
+/** All events that came in; only the hub knows. */
+export function inTotal(sample: Sample): number | null {
+  return sample.hubStart === null ? null : sum(sample.in);
 }
 
 export interface Verdict {

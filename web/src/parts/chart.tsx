@@ -13,6 +13,8 @@ export interface ChartProps {
   names: readonly string[];
   lines: Lines;
   seconds: number;
+  /** Where time is when there is no sample of now; null: at the last one. */
+  until?: number | null;
   format(value: number | null | undefined): string;
   axis(value: number): string;
   /** Ticks at powers of two, for bytes. */
@@ -77,7 +79,7 @@ function optionsOf({ names, axis, area, binary }: ChartProps, width: number, ove
 }
 
 export function Chart(props: ChartProps): JSX.Element {
-  const { title, names, lines, seconds, format, unit = "" } = props;
+  const { title, names, lines, seconds, until, format, unit = "" } = props;
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [over, setOver] = useState<number | null>(null);
@@ -96,14 +98,14 @@ export function Chart(props: ChartProps): JSX.Element {
   }, [isDark, many]);
 
   useEffect(() => {
-    const end = lines[0].at(-1) ?? Date.now() / 1000;
+    const end = until ?? lines[0].at(-1) ?? Date.now() / 1000;
     /* A page that was just opened has little to show, and shows that large. */
     const length = Math.min(seconds, Math.max(SHORTEST, end - (lines[0][0] ?? end)));
     plot.current?.setData(lines as uPlot.AlignedData, false);
     plot.current?.batch(() => {
       plot.current!.setScale("x", { min: end - length, max: end });
     });
-  }, [lines, seconds, isDark, many]);
+  }, [lines, seconds, until, isDark, many]);
 
   const isOver = over !== null && over < lines[0].length;
   const at = isOver ? over : lines[0].length - 1;

@@ -1,14 +1,20 @@
 /*
- * figures: asks the gateway for its figures once a second and keeps what they were over the last hour.
+ * figures: asks the gateway for its figures once a second and keeps what they were over the last hour, for the life of the
+ * tab: a page that is loaded again shows what it knew before.
  */
 import { signal } from "@preact/signals";
 import { History } from "../lib/history.js";
+import { samplesOf, textOf } from "../lib/history-text.js";
 import { sampleOf, type Stats } from "../lib/stats.js";
 import { get } from "./gateway.js";
 
 const PERIOD_MS = 1_000;
 const HIDDEN_PERIOD_MS = 5_000;
 const PATIENCE_MS = 5_000;
+
+const KEY = "notifyhub.history";
+const MOST_CHARS = 1_500_000; /* of some five million that a browser keeps for an origin */
+const KEEP_MS = 30_000; /* a tab that crashes says no farewell */
 
 export const history = new History(3_700);
 export const stats = signal<Stats | null>(null);
@@ -22,6 +28,22 @@ export const firstLook = new Promise<void>((done) => {
   looked = done;
 });
 
+function restore(): void {
+  try {
+    history.begin(samplesOf(sessionStorage.getItem(KEY), Date.now() / 1000));
+  } catch {
+    /* not allowed: then the charts begin with the page */
+  }
+}
+
+function keep(): void {
+  try {
+    sessionStorage.setItem(KEY, textOf(history.all, MOST_CHARS));
+  } catch {
+    /* no room, or not allowed */
+  }
+}
+
 async function look(): Promise<void> {
   try {
     const found = await get<Stats>("/stats", { signal: AbortSignal.timeout(PATIENCE_MS) });
@@ -30,12 +52,17 @@ async function look(): Promise<void> {
     samples.value++;
     isReached.value = true;
   } catch {
+    history.hole();
     isReached.value = false;
+    samples.value++; /* time goes on */
   }
   looked();
 }
 
 export async function watchFigures(): Promise<void> {
+  restore();
+  addEventListener("pagehide", keep);
+  setInterval(keep, KEEP_MS);
   for (;;) {
     const started = Date.now();
     await look();

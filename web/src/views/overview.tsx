@@ -5,13 +5,16 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { bytes, count, duration, rate, short } from "../lib/format.js";
 import { levelLines, rateLines } from "../lib/history.js";
-import { behindText, gatewayVerdict, hubVerdict, keepingText, sum, type Sample, type Stats, type Verdict } from "../lib/stats.js";
+import { behindText, gatewayVerdict, hubVerdict, inTotal, keepingText, OTHERS, rateBetween, rateOf, sum, type Sample, type Stats, type Verdict } from "../lib/stats.js";
 import { Chart } from "../parts/chart.js";
 import { Loading } from "../parts/states.js";
 import { history, isReached, samples, stats } from "../state/figures.js";
 
 const WINDOWS: [number, string][] = [[300, "5 min"], [900, "15 min"], [3600, "1 h"]];
 const span = signal(300);
+const IN = ["HTTP", "WebSocket", OTHERS];
+const OUT = ["SSE", "WebSocket", "HTTP"];
+const SUBSCRIBERS = ["SSE", "WebSocket", OTHERS];
 const REASONS = 5; /* lines of a chart that can still be told apart */
 
 function Health({ name, verdict, facts }: { name: string; verdict: Verdict; facts: [string, ComponentChildren][] }): JSX.Element {
@@ -66,25 +69,24 @@ function Tile({ name, value, unit, detail, tone }: { name: string; value: string
   );
 }
 
-function parts(values: Partial<Record<string, number>>, write: (value: number) => string): string {
-  return Object.entries(values).map(([name, value]) => `${name} ${write(value ?? 0)}`).join(" · ");
+function parts(values: Partial<Record<string, number | null>>, write: (value: number | null | undefined) => string): string {
+  return Object.entries(values).map(([name, value]) => `${name} ${write(value)}`).join(" · ");
 }
 
 function Tiles({ found }: { found: Stats }): JSX.Element {
   const last = history.last!;
-  const door = (group: "in" | "out") =>
-    Object.fromEntries(Object.keys(last[group]).map((name) => [name, history.rateNow((sample) => sample[group][name]) ?? 0]));
-  const [inRates, outRates] = [door("in"), door("out")];
-  const total = (of: (sample: Sample) => number) => history.rateNow(of);
+  const door = (group: "in" | "out", names: readonly string[]) => Object.fromEntries(names.map((name) =>
+    [name, history.now((before, after) => rateOf(before, after, (sample) => sample[group], name))]));
+  const total = (of: (sample: Sample) => number | null) => history.now((before, after) => rateBetween(before, after, of));
   const drops = sum(last.drops);
-  const dropRate = total((sample) => sum(sample.drops)) ?? 0;
+  const dropRate = history.now((before, after) => before.hubStart === after.hubStart ? rateBetween(before, after, (sample) => sum(sample.drops)) : null) ?? 0;
   return (
     <dl class="tiles">
-      <Tile name="Events in" value={rate(total((sample) => sum(sample.in)))} unit="/s" detail={parts(inRates, rate)} />
-      <Tile name="Events out" value={rate(total((sample) => sum(sample.out)))} unit="/s" detail={parts(outRates, rate)} />
+      <Tile name="Events in" value={rate(total(inTotal))} unit="/s" detail={parts(door("in", IN), rate)} />
+      <Tile name="Events out" value={rate(total((sample) => sum(sample.out)))} unit="/s" detail={parts(door("out", OUT), rate)} />
       <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={parts(last.subscribers, count).replace("ZeroMQ", "ZeroMQ patterns")} />
       <Tile name="Lag" value={count(last.lag)} unit="events" tone={last.lag > 1000 ? "warn" : undefined as never}
-        detail={`slowest reader; ${behindText(found, last.behind > 0 ? count(last.behind) : null)}`} />
+        detail={`slowest reader; ${behindText(found, last.behind ? count(last.behind) : null)}`} />
       <Tile name="Drops and refusals" value={count(drops)} tone={dropRate > 0 ? "warn" : undefined as never}
         detail={drops === 0 ? "none since the start" : `${rate(dropRate)}/s now`} />
     </dl>
@@ -102,17 +104,14 @@ function topReasons(all: readonly Sample[]): string[] {
 
 function Charts(): JSX.Element {
   const all = history.since(span.value);
-  const common = { seconds: span.value, axis: short };
-  const inDoors = ["HTTP", "WebSocket", "ZeroMQ"];
-  const outDoors = ["SSE", "WebSocket", "HTTP"];
-  const subscribers = ["SSE", "WebSocket", "ZeroMQ"];
+  const common = { seconds: span.value, axis: short, until: isReached.value ? null : Date.now() / 1000 };
   const reasons = topReasons(all);
   return (
     <div class="charts">
-      <Chart {...common} title="Events in" unit="/s by door" names={inDoors} format={rate} area lines={rateLines(all, inDoors, (sample) => sample.in)} />
-      <Chart {...common} title="Events out" unit="/s by door" names={outDoors} format={rate} area lines={rateLines(all, outDoors, (sample) => sample.out)} />
-      <Chart {...common} title="Subscribers" unit="by door" names={subscribers} format={count}
-        lines={levelLines(all, subscribers.map((name) => (sample: Sample) => sample.subscribers[name]))} />
+      <Chart {...common} title="Events in" unit="/s by door" names={IN} format={rate} area lines={rateLines(all, IN, (sample) => sample.in)} />
+      <Chart {...common} title="Events out" unit="/s by door" names={OUT} format={rate} area lines={rateLines(all, OUT, (sample) => sample.out)} />
+      <Chart {...common} title="Subscribers" unit="by door" names={SUBSCRIBERS} format={count}
+        lines={levelLines(all, SUBSCRIBERS.map((name) => (sample: Sample) => sample.subscribers[name]))} />
       <Chart {...common} title="Lag" unit="events" names={["slowest reader", "gateway behind hub"]} format={count}
         lines={levelLines(all, [(sample) => sample.lag, (sample) => sample.behind])} />
       <Chart {...common} title="Drops and refusals" unit="/s by reason" names={reasons.length > 0 ? reasons : ["none so far"]} format={rate}
