@@ -145,7 +145,6 @@ static void read_hub(const json_t *hub, struct top_reading *out)
 {
     const json_t *groups = json_object_get(hub, "groups");
     const json_t *subscriptions = json_object_get(hub, "subscriptions");
-    const uint64_t by_gateway = out->published[TOP_HTTP] + out->published[TOP_WS];
 
     out->has_hub = true;
     text(hub, "epoch", out->epoch);
@@ -157,8 +156,6 @@ static void read_hub(const json_t *hub, struct top_reading *out)
     out->duplicates = number(hub, "duplicates");
     out->hub_rejected = number(hub, "rejected_total");
     (void)read_reasons(json_object_get(hub, "rejected"), &out->hub_refused);
-    out->zeromq_published =
-        out->events_received > by_gateway ? out->events_received - by_gateway : 0;
     out->zeromq_not_sent =
         number(subscriptions, "send_failures") + number(subscriptions, "not_sent");
     out->subscriptions = number(subscriptions, "now");
@@ -226,12 +223,19 @@ static void make_rates(struct top_figures *f, const struct top_reading *now, dou
     if (rates->knows_hub) {
         rates->in = rate(now->events_published, before->events_published, seconds);
         rates->in_bytes = rate(now->published_bytes, before->published_bytes, seconds);
-        rates->zeromq = rate(now->zeromq_published, before->zeromq_published, seconds);
+        rates->zeromq = rate(now->events_received, before->events_received, seconds);
     }
     for (size_t i = 0; rates->knows_gateway && i < TOP_DOORS; i++) {
         rates->published[i] = rate(now->published[i], before->published[i], seconds);
         rates->delivered[i] = rate(now->delivered[i], before->delivered[i], seconds);
         rates->out += rates->delivered[i];
+    }
+    /* What came by no other door. The daemons are not asked at the same instant: it may be less. */
+    for (size_t i = 0; i < TOP_DOORS; i++) {
+        rates->zeromq -= rates->published[i];
+    }
+    if (rates->zeromq < 0) {
+        rates->zeromq = 0;
     }
     rates->knows_drops = now->has_hub == before->has_hub && now->has_gateway == before->has_gateway;
     if (rates->knows_drops) {

@@ -50,8 +50,7 @@ struct top_reading {
     double hub_start_s; /* seconds since 1970 */
     uint64_t events_received, events_published, published_bytes, duplicates, hub_rejected,
         subscriptions, answers_dropped;
-    uint64_t zeromq_published; /* what came by no other door of this gateway */
-    uint64_t zeromq_not_sent;  /* to native subscribers whose queue was full */
+    uint64_t zeromq_not_sent; /* to native subscribers whose queue was full */
     struct top_reasons hub_refused;
     bool has_journal;
     char journal_state[TOP_TEXT_MAX], journal_why[TOP_TEXT_MAX];
@@ -73,7 +72,7 @@ struct top_rates {
     double out;                  /* deliveries of the gateway, all doors */
     double published[TOP_DOORS]; /* events accepted by the gateway */
     double delivered[TOP_DOORS];
-    double zeromq; /* events that came by ZeroMQ */
+    double zeromq; /* events that came by no door of this gateway */
     double drops;  /* dropped and refused, for whatever reason */
 };
 
