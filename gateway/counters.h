@@ -93,6 +93,7 @@ struct gateway_counters {
     counter dropped[DROP_REASONS]; /* events not delivered */
     counter gaps_total;            /* gap notices sent */
     counter resumes_total;
+    counter set_aside_total;        /* sessions that catch up with a burst by themselves */
     counter events_in_total;        /* received from the hub, duplicates not counted */
     counter events_duplicate_total; /* seen twice on the link, dropped */
     counter refilled_total;         /* fetched because of a hole */

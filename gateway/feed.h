@@ -12,6 +12,7 @@
 #include "base/mailbox.h"
 #include "wire/position.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,8 @@ struct blob;
 
 struct feed_event {
     uint32_t refs; /* stream loop's thread only, after the hand-over */
+    /* It was missed or left waiting before and comes in a burst, as fast as the link can. */
+    bool is_overdue;
     struct position position;
     const char *type; /* inside this allocation, NUL behind it */
     size_t type_len;

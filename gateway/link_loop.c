@@ -582,6 +582,9 @@ static void begin_turn(struct link_loop *l)
     if (l->is_held_up || is_late) {
         link_sequencer_excuse(l->sequencer, l->now_ms);
     }
+    if (is_late) {
+        link_sequencer_away(l->sequencer, l->now_ms);
+    }
     /* What the hub said meanwhile may still be on its way through the library. */
     if (is_late && l->unanswered_ms != 0) {
         l->unanswered_ms = l->now_ms;

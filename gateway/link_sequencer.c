@@ -20,6 +20,7 @@ enum {
     NEW_LINK_GRACE_MS = 100, /* … the subscription may have come late */
     CAUGHT_UP_MS = 500,
     BACKFILL_WAIT_MS = 2000, /* at least: live is not delayed by much when a gateway starts */
+    AWAY_ANSWER_MS = 1000,   /* an answer of this age was given after we came back */
     PAST_EPOCHS = 4
 };
 
@@ -45,6 +46,8 @@ struct link_sequencer {
     int64_t hole_ms;     /* when the hole opened, 0 = none */
     int64_t progress_ms; /* when it last became smaller */
     int64_t page_after_ms;
+    int64_t away_ms;     /* when we came back from having been away, 0 = that is over */
+    uint64_t overdue_to; /* the head as we came back */
     struct link_outbox outbox;
 };
 
@@ -109,6 +112,7 @@ static bool go_live(struct link_sequencer *s)
 /* Tells the event numbered `next`, which is taken on success. */
 static bool tell_event(struct link_sequencer *s, struct feed_event **event_p)
 {
+    (*event_p)->is_overdue = s->hole_ms != 0 || s->away_ms != 0 || s->next <= s->overdue_to;
     if (!go_live(s) ||
         !link_outbox_event(&s->outbox, s->phase == PHASE_BACKFILL ? FEED_BACKFILL : FEED_EVENT,
                            event_p)) {
@@ -312,6 +316,7 @@ static bool enter_epoch(struct link_sequencer *s, const struct link_head *head, 
     s->tail_seq = 0;
     s->hole_ms = 0;
     s->page_after_ms = 0;
+    s->overdue_to = 0;
     /* A page under way belongs to the old epoch and is known by that when it comes. */
     while ((early = link_epochs_release(&s->epochs, s->epoch)) != NULL) {
         link_sequencer_event(s, &early, now_ms);
@@ -395,6 +400,10 @@ void link_sequencer_head(struct link_sequencer *s, const struct link_head *given
         }
     } else {
         same_epoch(s, &head, now_ms);
+    }
+    if (s->away_ms != 0 && now_ms - s->away_ms >= AWAY_ANSWER_MS) {
+        s->away_ms = 0;
+        s->overdue_to = head.seq;
     }
     if (!s->is_linked) {
         if (s->phase == PHASE_LIVE && !tell_link(s, true)) {
@@ -523,6 +532,11 @@ void link_sequencer_excuse(struct link_sequencer *s, int64_t now_ms)
     if (s->hole_ms != 0) {
         s->progress_ms = now_ms;
     }
+}
+
+void link_sequencer_away(struct link_sequencer *s, int64_t now_ms)
+{
+    s->away_ms = now_ms;
 }
 
 bool link_sequencer_wants_page(struct link_sequencer *s, int64_t now_ms, struct position *since,

@@ -313,10 +313,12 @@ static void keep_within_memory(struct fanout *f)
         if (!most) {
             return;
         }
-        counter_bump(&f->counters->dropped[DROP_MEMORY],
-                     most->state == STATE_LAGGING ? most->stream->end - most->at : 0);
         st = most->stream;
-        session_fail(most, SESSION_END_MEMORY);
+        if (!lag_set_aside(most)) {
+            counter_bump(&f->counters->dropped[DROP_MEMORY],
+                         most->state == STATE_LAGGING ? most->stream->end - most->at : 0);
+            session_fail(most, SESSION_END_MEMORY);
+        }
         if (st) {
             stream_trim(st); /* what it alone held is free before the next one is looked for */
         }

@@ -81,8 +81,9 @@ struct stream {
     struct stream_entry *entries; /* ring of cap, a power of two */
     size_t cap;
     uint64_t first, end, front;
-    uint64_t bytes; /* of all records ever appended */
-    uint64_t gaps;  /* gap records among these */
+    uint64_t bytes;       /* of all records ever appended */
+    uint64_t gaps;        /* gap records among these */
+    uint64_t overdue_end; /* index behind the last record that is overdue */
     uint32_t users;
     enum stream_format format;
 };
@@ -179,6 +180,8 @@ uint64_t stream_skip(const struct session *s, uint64_t max_bytes, uint64_t *out_
 /* lag.c */
 void lag_advance(struct session *s); /* its transport is free: one write */
 void lag_enforce(struct session *s); /* its transport is blocked: keep within the limits */
+/* The session goes on by itself if it is a burst that has put it behind; false when it does not. */
+bool lag_set_aside(struct session *s);
 
 /* latest.c */
 bool latest_is_empty(const struct session *s);
@@ -197,6 +200,9 @@ struct replay_from {
     uint32_t tag;
 };
 NHUB_MUST_USE nhub_err replay_begin(struct session *s, const struct replay_from *from);
+/* From a place in its stream: what is pending there comes from the cache, at its own pace and in
+ * the patterns of `st`, which it joins at the end. Errors: NHUB_ENOMEM: nothing changed. */
+NHUB_MUST_USE nhub_err replay_instead(struct session *s, struct stream *st);
 void replay_end(struct session *s); /* frees it; s->state is the caller's */
 void replay_step(struct session *s, size_t *budget);
 void replay_fetched(struct session *s, const struct fetch_result *result, struct page *page);

@@ -1,6 +1,6 @@
 /*
  * lag: sessions that are not in lockstep: one write at a time while their transport is free, and
- * the limits of their policy while it is blocked.
+ * the limits of their policy while it is blocked. A burst after a loss is not held against them.
  */
 #include "gateway/fanout/internal.h"
 #include "gateway/fanout/run.h"
@@ -72,6 +72,18 @@ static void drop_until(struct session *s, uint64_t max_bytes)
     }
 }
 
+/* What was missed comes faster than anybody reads, which is not the reader's fault: it goes on as
+ * one that resumes, and costs the stream nothing meanwhile. The other policies want what is new. */
+bool lag_set_aside(struct session *s)
+{
+    if (s->state != STATE_LAGGING || s->policy != POLICY_DISCONNECT ||
+        s->at >= s->stream->overdue_end || replay_instead(s, s->stream) != NHUB_OK) {
+        return false;
+    }
+    counter_bump(&s->f->counters->set_aside_total, 1);
+    return true;
+}
+
 void lag_enforce(struct session *s)
 {
     const size_t max_bytes = s->f->options.session_max_bytes;
@@ -83,7 +95,7 @@ void lag_enforce(struct session *s)
     } else if (stream_lag_bytes(s) > max_bytes) {
         if (s->policy == POLICY_DROP_OLDEST) {
             drop_until(s, max_bytes);
-        } else {
+        } else if (!lag_set_aside(s)) {
             counter_bump(&s->f->counters->dropped[DROP_SLOW_DISCONNECT], s->stream->end - s->at);
             session_fail(s, SESSION_END_SLOW);
         }

@@ -36,6 +36,22 @@ nhub_err replay_begin(struct session *s, const struct replay_from *from)
     return NHUB_OK;
 }
 
+nhub_err replay_instead(struct session *s, struct stream *st)
+{
+    const struct replay_from from = {.position = session_position(s), .is_told = true};
+    const nhub_err err = replay_begin(s, &from);
+
+    if (err != NHUB_OK) {
+        return err;
+    }
+    stream_leave(s);
+    stream_attach(s, st);
+    if (!s->is_blocked) {
+        list_append(&s->f->replays, &s->link);
+    }
+    return NHUB_OK;
+}
+
 void replay_end(struct session *s)
 {
     struct replay *r = s->replay;

@@ -114,6 +114,7 @@ struct session_request {
     const char *const *patterns;
     size_t count;
     const struct since *since; /* NULL or kind NONE = from now on */
+    bool has_foreign_since;    /* from now on, and it is told that its position is unknown */
     bool snapshot;             /* the newest event of each type first; not together with since */
     uint32_t tag;              /* comes back in started() */
 };

@@ -253,6 +253,9 @@ void stream_append(struct stream *st, struct feed_event *record)
         st->front = st->end + 1; /* nobody is in lockstep */
     }
     st->end++;
+    if (record->is_overdue) {
+        st->overdue_end = st->end;
+    }
     stream_mark(st);
 }
 

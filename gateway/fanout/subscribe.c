@@ -85,7 +85,6 @@ static nhub_err get_difference(struct fanout *f, const struct pattern_set *have,
  * cache, in the new patterns, so the order holds and nothing comes twice. */
 static nhub_err move_live(struct session *s, struct stream *st)
 {
-    struct replay_from from = {.position = session_position(s), .is_told = true};
     const uint64_t at = s->state == STATE_READY ? s->stream->front : s->at;
     const bool is_pending = at < s->stream->end;
 
@@ -99,17 +98,7 @@ static nhub_err move_live(struct session *s, struct stream *st)
             return NHUB_ECLOSED;
         }
     } else if (is_pending) {
-        nhub_err err = replay_begin(s, &from);
-
-        if (err != NHUB_OK) {
-            return err;
-        }
-        stream_leave(s);
-        stream_attach(s, st);
-        if (!s->is_blocked) {
-            list_append(&s->f->replays, &s->link);
-        }
-        return NHUB_OK;
+        return replay_instead(s, st);
     }
     stream_leave(s);
     stream_attach(s, st);
@@ -163,7 +152,9 @@ static nhub_err widen(struct session *s, const struct session_request *request)
 
 static nhub_err begin(struct session *s, const struct session_request *request, bool has_since)
 {
-    struct session_start start = {.position = known_head(s->f), .result = RESUME_NONE};
+    struct session_start start = {.position = known_head(s->f),
+                                  .result =
+                                      request->has_foreign_since ? RESUME_UNKNOWN : RESUME_NONE};
     const struct replay_from from = {
         .since = has_since ? request->since : NULL,
         .position = start.position,

@@ -37,6 +37,7 @@ static void write_counters(const struct gateway_counters *c, struct buf *out)
         {"notifyhub_duplicates_total", "counter", "Published events that the hub had already", &c->duplicates_total},
         {"notifyhub_gaps_total", "counter", "Gap notices sent to subscribers", &c->gaps_total},
         {"notifyhub_resumes_total", "counter", "Subscribers that went on from a position", &c->resumes_total},
+        {"notifyhub_set_aside_total", "counter", "Subscribers that a burst after a loss put behind and that caught up by themselves", &c->set_aside_total},
         {"notifyhub_events_in_total", "counter", "Events received from the hub", &c->events_in_total},
         {"notifyhub_events_seen_twice_total", "counter", "Events received from the hub a second time", &c->events_duplicate_total},
         {"notifyhub_refilled_total", "counter", "Events fetched from the hub because of a hole", &c->refilled_total},

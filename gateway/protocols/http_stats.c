@@ -241,6 +241,7 @@ static void write_events(const struct gateway_counters *c, struct buf *out)
     buf_add_char(out, '}');
     number(out, "gaps_total", counter_get(&c->gaps_total));
     number(out, "resumes_total", counter_get(&c->resumes_total));
+    number(out, "set_aside_total", counter_get(&c->set_aside_total));
     number(out, "writes_total", counter_get(&c->writes_total));
     open_object(out, "groups");
     number(out, "deliveries_total", counter_get(&c->group_deliveries_total));

@@ -21,8 +21,8 @@ from support.ws import WsClient
 from support.zmq_clients import Dealer, Push
 
 QUIET = ("--hub-stats-event", "")  # every number is then an event that readers get
-# What was missed comes in one burst: a reader in Python is slow then, and that is not what these tests are about.
-PATIENT = ("--gateway-session-max-bytes", "64MiB")
+# What was missed comes in one burst, faster than anybody reads: nobody is sent away for that, however little may wait.
+NARROW = ("--gateway-session-max-bytes", "64KiB", "--gateway-send-buffer-bytes", "16KiB")
 
 
 def split(position):
@@ -119,7 +119,7 @@ class Stage:
     def __init__(self, hub, start_gateway, *flags):
         self.hub = hub
         self.events, self.requests = Proxy(hub.publisher), Proxy(hub.requests)
-        self.gateway = start_gateway((hub.collector, self.events.port, self.requests.port), *PATIENT,
+        self.gateway = start_gateway((hub.collector, self.events.port, self.requests.port), *NARROW,
                                      *flags).wait_connected()
         self.watchers = [Watcher(self.gateway, door) for door in ("sse", "ws")]
         self.flow = Flow(hub)

@@ -1,6 +1,8 @@
 /* Live delivery, sharing, policies, positions: the fan-out against fake transports. */
 #include "fan_bench.h"
 
+#include "gateway/fanout/internal.h"
+
 static int setup(void **state)
 {
     *state = bench_create();
@@ -146,6 +148,103 @@ static void a_slow_session_is_ended_and_others_do_not_notice(void **state)
     assert_true(counter_get(&b->counters.dropped[DROP_SLOW_DISCONNECT]) > 50);
     close_session(slow);
     close_session(quick);
+}
+
+/* What was missed comes in a burst, faster than anybody reads. */
+static void feed_overdue(struct fan_bench *b, uint64_t from, uint64_t to)
+{
+    for (uint64_t seq = from; seq <= to; seq++) {
+        struct feed_event *e = make_event(EPOCH_A, seq, "t", 1000);
+
+        e->is_overdue = true;
+        feed_made(b, FEED_EVENT, e);
+        bench_turns(b);
+    }
+}
+
+static void expect_all(struct fake_session *s, uint64_t from, uint64_t to)
+{
+    const char *words = transcript(s);
+
+    for (uint64_t seq = from; seq <= to; seq++) {
+        char *end = NULL;
+
+        assert_int_equal(strtoull(words, &end, 10), seq);
+        words = end;
+    }
+    assert_string_equal(words, "");
+}
+
+static void a_burst_after_a_loss_is_not_held_against_a_reader(void **state)
+{
+    struct fan_bench *b = *state;
+    struct fake_session *slow = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+
+    slow->room = 1;
+    assert_int_equal(subscribe_to(slow, "t"), NHUB_OK);
+    feed_overdue(b, 1, 400);
+    assert_int_equal(slow->ends, 0);
+    assert_int_equal(counter_get(&b->counters.set_aside_total), 1);
+    /* Nothing is piled up for it: its transport's own bytes are all that it costs. */
+    assert_int_equal(b->f->held_bytes, 0);
+    for (int i = 0; i < 20; i++) {
+        give_room(slow, 10000);
+        bench_turns(b);
+    }
+    feed_made(b, FEED_EVENT, make_event(EPOCH_A, 401, "t", 1000)); /* meanwhile life goes on */
+    give_room(slow, SIZE_MAX);
+    bench_turns(b);
+    feed_event(b, 402, "t");
+    bench_turns(b);
+    expect_all(slow, 1, 402);
+    assert_int_equal(slow->resumes, 0); /* it did not ask for a resume */
+    /* Who is too slow for what is live is ended as ever. */
+    slow->room = 1;
+    for (uint64_t seq = 403; seq <= 603; seq++) {
+        feed_made(b, FEED_EVENT, make_event(EPOCH_A, seq, "t", 1000));
+        bench_turns(b);
+    }
+    assert_int_equal(slow->why, SESSION_END_SLOW);
+    assert_int_equal(slow->ends, 1);
+    close_session(slow);
+}
+
+static void a_burst_that_would_cost_too_much_memory_ends_nobody(void **state)
+{
+    struct fan_bench *b = bench_create_sized(1000, 1 << 20, 100000);
+    struct fake_session *slow = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+
+    (void)state;
+    feed_link_up(b, EPOCH_A, 0);
+    slow->room = 1;
+    assert_int_equal(subscribe_to(slow, "t"), NHUB_OK);
+    feed_overdue(b, 1, 400);
+    assert_int_equal(slow->ends, 0);
+    assert_int_equal(counter_get(&b->counters.set_aside_total), 1);
+    give_room(slow, SIZE_MAX);
+    bench_turns(b);
+    expect_all(slow, 1, 400);
+    close_session(slow);
+    bench_destroy(b);
+}
+
+/* They want what is new, and are told what they missed. */
+static void the_other_policies_act_in_a_burst_as_ever(void **state)
+{
+    struct fan_bench *b = *state;
+    struct fake_session *oldest = open_session(b, FORMAT_WS, POLICY_DROP_OLDEST);
+    struct fake_session *latest = open_session(b, FORMAT_WS, POLICY_LATEST);
+
+    oldest->room = 1;
+    latest->room = 1;
+    assert_int_equal(subscribe_to(oldest, "t"), NHUB_OK);
+    assert_int_equal(subscribe_to(latest, "t"), NHUB_OK);
+    feed_overdue(b, 1, 400);
+    assert_int_equal(counter_get(&b->counters.set_aside_total), 0);
+    assert_true(counter_get(&b->counters.dropped[DROP_SLOW_OLDEST]) > 200);
+    assert_true(counter_get(&b->counters.dropped[DROP_SLOW_LATEST]) > 200);
+    close_session(oldest);
+    close_session(latest);
 }
 
 static void drop_oldest_names_the_gap_exactly(void **state)
@@ -391,6 +490,9 @@ int main(void)
         cmocka_unit_test(a_blocked_session_can_widen_without_a_seam),
         cmocka_unit_test(too_much_memory_over_all_ends_the_largest_lag),
         cmocka_unit_test(a_dead_transport_is_left_alone),
+        cmocka_unit_test(a_burst_after_a_loss_is_not_held_against_a_reader),
+        cmocka_unit_test(a_burst_that_would_cost_too_much_memory_ends_nobody),
+        cmocka_unit_test(the_other_policies_act_in_a_burst_as_ever),
     };
     struct CMUnitTest with_bench[sizeof tests / sizeof tests[0]];
 

@@ -165,6 +165,27 @@ static void expect(struct fixture *f, const char *words)
     assert_string_equal(f->log, words);
 }
 
+/* The same for what was told as overdue: the numbers of these. */
+static void expect_overdue(struct fixture *f, const char *numbers)
+{
+    struct feed_item *last = NULL;
+    struct feed_item *item = link_sequencer_take(f->s, &last);
+    size_t n = 0;
+
+    f->log[0] = '\0';
+    while (item) {
+        struct feed_item *next = (struct feed_item *)(void *)item->letter.next;
+
+        if (item->event && item->event->is_overdue) {
+            n += (size_t)snprintf(f->log + n, sizeof f->log - n, "%s%llu", n ? " " : "",
+                                  (unsigned long long)item->event->position.seq);
+        }
+        feed_item_free(&item);
+        item = next;
+    }
+    assert_string_equal(f->log, numbers);
+}
+
 /* An empty hub, connected: live begins at 0. */
 static void connect_empty(struct fixture *f)
 {
@@ -214,6 +235,45 @@ static void events_behind_a_hole_wait_for_the_refill(void **state)
     page(f, EPOCH_A, 2, 3, 3, 5);
     expect(f, "e2 e3 e4 e5");
     assert_int_equal(counter_get(&f->counters.refilled_total), 2);
+}
+
+static void what_was_missed_and_what_waited_behind_it_is_overdue(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 4);
+    expect_wish(f, 1, 2);
+    page(f, EPOCH_A, 2, 3, 3, 4);
+    arrive(f, EPOCH_A, 5);
+    expect_overdue(f, "2 3 4");
+    /* A cut connection: all that was sent meanwhile. */
+    link_sequencer_lost(f->s, f->now_ms);
+    head(f, EPOCH_A, 9, 1);
+    arrive(f, EPOCH_A, 10);
+    expect_wish(f, 5, 4);
+    page(f, EPOCH_A, 6, 9, 9, 10);
+    arrive(f, EPOCH_A, 11);
+    expect_overdue(f, "6 7 8 9 10");
+}
+
+static void what_was_sent_while_we_were_away_is_overdue(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    f->now_ms += 30000;
+    link_sequencer_away(f->s, f->now_ms);
+    head(f, EPOCH_A, 1, 1); /* an old answer says nothing of what is on its way */
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 2);
+    f->now_ms += 1000;
+    head(f, EPOCH_A, 4, 1);
+    arrive(f, EPOCH_A, 3);
+    arrive(f, EPOCH_A, 4);
+    arrive(f, EPOCH_A, 5);
+    expect_overdue(f, "1 2 3 4");
 }
 
 static void a_page_longer_than_the_hole_changes_nothing(void **state)
@@ -559,6 +619,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_does_not_fit_behind_a_hole_is_fetched_later, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_is_skipped_is_fetched_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_missed_and_what_waited_behind_it_is_overdue, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_was_sent_while_we_were_away_is_overdue, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_hole_counts_as_behind_after_half_a_second, setup,
                                         teardown),
     };
