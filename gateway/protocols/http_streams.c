@@ -103,8 +103,7 @@ static bool read_stream(struct http_request *r, struct stream *s)
     }
     if (last_id && *last_id &&
         query_set_last_event_id(&s->open.query, last_id, strlen(last_id)) != NHUB_OK) {
-        http_refuse(r, REJECT_BAD_SINCE, "Last-Event-ID \"%.64s\" is not a position of this hub",
-                    last_id);
+        http_refuse(r, REJECT_OVERLOADED, "out of memory");
         return false;
     }
     return true;

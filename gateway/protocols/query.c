@@ -368,7 +368,14 @@ nhub_err query_parse(const char *text, size_t len, enum query_door door, size_t 
 
 nhub_err query_set_last_event_id(struct stream_query *q, const char *value, size_t len)
 {
-    return set_since(q, value, len);
+    const nhub_err err = set_since(q, value, len);
+
+    if (err == NHUB_EINVAL) {
+        q->has_foreign_id = true;
+        q->since = (struct since){.kind = SINCE_NONE};
+        return NHUB_OK;
+    }
+    return err;
 }
 
 void query_free(struct stream_query *q)

@@ -18,6 +18,7 @@ struct stream_query {
     size_t pattern_count;
     char *since_text; /* as given, owned, NULL = none */
     struct since since;
+    bool has_foreign_id; /* since is NONE: a Last-Event-ID came that is no position of any hub */
     bool has_policy;
     int policy; /* enum slow_policy */
     bool snapshot;
@@ -41,7 +42,8 @@ enum query_door {
 NHUB_MUST_USE nhub_err query_parse(const char *text, size_t len, enum query_door door,
                                    size_t max_patterns, struct stream_query *out,
                                    enum reject_reason *reason, char *detail, size_t detail_size);
-/* Sets since from a Last-Event-ID header (wins over the query). Errors: NHUB_EINVAL. */
+/* Sets since from a Last-Event-ID header (wins over the query). What cannot be read is taken as
+ * from another server: a browser would never come back after a refusal. Errors: NHUB_ENOMEM. */
 NHUB_MUST_USE nhub_err query_set_last_event_id(struct stream_query *q, const char *value,
                                                size_t len);
 void query_free(struct stream_query *q);

@@ -359,7 +359,8 @@ static nhub_err subscribe(struct sse_stream *st)
         .patterns = (const char *const *)q->patterns,
         .count = q->pattern_count,
         .since = &q->since,
-        .snapshot = q->snapshot && !has_since,
+        .has_foreign_since = q->has_foreign_id,
+        .snapshot = q->snapshot && !has_since && !q->has_foreign_id,
     };
 
     return session_subscribe(st->session, &request);

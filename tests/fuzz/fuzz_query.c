@@ -56,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(reason < REJECT_REASON_COUNT && detail[0] != '\0');
     }
     if (query_set_last_event_id(&q, text, size - 1) == NHUB_OK) {
-        check(q.since.kind != SINCE_NONE && q.since_text);
+        check(q.has_foreign_id ? q.since.kind == SINCE_NONE
+                               : q.since.kind != SINCE_NONE && q.since_text);
     }
     query_free(&q);
     free(text);

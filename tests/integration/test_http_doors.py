@@ -82,11 +82,6 @@ def test_bad_queries(gateway, path, door, code):
         get(gateway.port, path, {"Accept": "text/event-stream"}).problem(400, code)
 
 
-def test_a_last_event_id_that_is_none_of_ours(gateway):
-    counted(gateway, "sse", "bad_since",
-            lambda: get(gateway.port, "/events/stream", {"Last-Event-ID": "42abc"}).problem(400, "bad_since"))
-
-
 def test_accept_decides_between_stream_and_history(gateway):
     for accept in ("*/*", "application/json", "text/html", "text/event-stream;q=0.1, application/json"):
         answer = get(gateway.port, "/events", {"Accept": accept})

@@ -105,6 +105,20 @@ def test_a_position_that_nobody_gave_out_is_unknown_and_live_goes_on(gateway):
         assert [e["data"] for e in ws.wait_events(1)] == [3]
 
 
+@pytest.mark.parametrize("foreign", ["42abc", "some-other-server-7", "e5f1c2d4-9b1a-4a44-8f43-0d0a1b2c3d4e", "\xe4", "x" * 2000])
+def test_a_last_event_id_of_another_server_is_unknown_and_live_goes_on(gateway, foreign):
+    """An EventSource does not come back after an error, so this is none."""
+    sent = send_many(gateway, 3)
+    caught_up(gateway, sent)
+    with SseReader(gateway.port, "/events?event_type=a", last_event_id=foreign) as stream:
+        stream.wait_open()
+        assert stream.headers["notifyhub-resume"] == "unknown"
+        assert stream.blocks[0].id == position(sent)
+        assert stream.notices("hub.resume") == [{"result": "unknown"}]
+        send_many(gateway, 2, first=3)
+        assert [e["data"] for e in stream.wait_events(2)] == [3, 4]
+
+
 def test_what_left_the_cache_comes_from_the_hub_in_pages(start_hub, start_gateway):
     gateway = start_gateway(start_hub(), "--gateway-cache-events", "50").wait_connected()
     sent = send_many(gateway, 4000)

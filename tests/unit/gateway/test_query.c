@@ -72,8 +72,10 @@ static void the_last_event_id_wins_in_any_order(void **state)
         assert_string_equal(q.since_text, "abcdefgh-9");
         assert_int_equal(query_set_last_event_id(&q, "abcdefgh-11", 11), NHUB_OK);
         assert_int_equal(q.since.position.seq, 11);
-        assert_int_equal(query_set_last_event_id(&q, "nonsense", 8), NHUB_EINVAL);
-        assert_int_equal(q.since.position.seq, 11);
+        assert_false(q.has_foreign_id);
+        assert_int_equal(query_set_last_event_id(&q, "nonsense", 8), NHUB_OK);
+        assert_true(q.has_foreign_id);
+        assert_int_equal(q.since.kind, SINCE_NONE);
         query_free(&q);
     }
 }
