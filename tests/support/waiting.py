@@ -34,11 +34,14 @@ def within(limit, attempt, tries=3):
     """Calls attempt() until one call returns less than `limit` (stretched) seconds; returns how many calls it took.
 
     For promises of a short time on machines that have stalls of their own. Each try has to be whole in itself, with a bad
-    event or a crowd of its own: then a stall of the machine spoils one of them, and a defect spoils all. Fails with
+    event or a crowd of its own: then a stall of the machine spoils one of them, and a defect spoils all. Between them is a
+    pause, so that a stall may pass, and what the daemon does once a second at most is done in each try. Fails with
     AssertionError after `tries`.
     """
     took = []
     while len(took) < tries:
+        if took:
+            time.sleep(1.1)
         took.append(attempt())
         if took[-1] < seconds(limit):
             return len(took)
