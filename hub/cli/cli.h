@@ -16,7 +16,8 @@ enum cli_exit {
     CLI_USAGE = 2,       /* the command line or the configuration is wrong */
     CLI_UNREACHABLE = 3, /* hub or gateway did not answer in time */
     CLI_REFUSED = 4,     /* hub or gateway said no */
-    CLI_GAP = 5          /* events are missing, and the output says which */
+    CLI_GAP = 5,         /* events are missing, and the output says which */
+    CLI_NOT_KEPT = 6     /* published, but not kept as safely as was asked for */
 };
 
 struct cli {

@@ -58,7 +58,7 @@ static void tell_gap(struct job *job, nhub_history *history)
         }
         job->has_gap = true;
         (void)out_gap(job->cli,
-                      strcmp(reason, "unknown") == 0 && job->since ? job->since : from_text,
+                      strcmp(reason, OUT_UNKNOWN) == 0 && job->since ? job->since : from_text,
                       to_text, reason, 0);
     }
 }
@@ -189,7 +189,7 @@ static void tell_page_gap(struct job *job, const struct json_span *gap)
         text_of(&members[i], texts[i], sizeof texts[i]);
     }
     job->has_gap = true;
-    (void)out_gap(job->cli, texts[0], texts[1], texts[2][0] ? texts[2] : "unknown", 0);
+    (void)out_gap(job->cli, texts[0], texts[1], texts[2][0] ? texts[2] : OUT_UNSAID, 0);
 }
 
 /* The hub never gave out what --since names: as to a stream, that is told as a gap from there. */
@@ -199,7 +199,7 @@ static void tell_unknown(struct job *job, const struct page *page)
     char next[64];
 
     text_of(&page->members[PAGE_RESULT], result, sizeof result);
-    if (strcmp(result, "unknown") == 0) {
+    if (strcmp(result, OUT_UNKNOWN) == 0) {
         text_of(&page->members[PAGE_NEXT], next, sizeof next);
         job->has_gap = true;
         (void)out_gap(job->cli, job->next, next, result, 0);

@@ -37,12 +37,11 @@ const struct command_help pub_help = {
         "notifyhub pub --ndjson\n"
         "  notifyhub pub tick --fire-and-forget\n",
     .exits =
-        "  0 accepted and kept as --durability says · 1 accepted, but the disk failed before it "
-        "was "
-        "kept ·\n"
-        "  2 wrong usage, or not a valid event · 3 no answer: it is not known whether the event "
-        "was\n"
-        "  accepted, or (the message says so) surely not · 4 refused\n",
+        "  0 accepted and kept as --durability says · 2 wrong usage, or not a valid event ·\n"
+        "  3 no answer: it is not known whether the event was accepted, or (the message says so)\n"
+        "  surely not · 4 refused: not accepted · 6 accepted, numbered and sent to subscribers, "
+        "but\n"
+        "  the disk failed before it was kept: publishing it again does not change that\n",
 };
 
 /* The timestamp as microseconds: seconds since 1970, or RFC 3339. */
@@ -203,7 +202,7 @@ int pub_fail(const struct cli *cli, const nhub_publisher *p, nhub_err err, const
         (void)nhub_position_format(&ack->last, position);
         cli_error(cli, "accepted as %s, but not kept as safely as asked for: %s: %s", position,
                   ack->code, ack->error);
-        return CLI_NEGATIVE;
+        return CLI_NOT_KEPT;
     }
     if (err == NHUB_ETIMEOUT || err == NHUB_ECLOSED) {
         cli_error(cli, "outcome unknown: sent to the hub at %s, port %u, but %s", cli->host,

@@ -28,7 +28,7 @@ static const struct command_help help = {
                 "  notifyhub sub --gateway http://localhost:8080 'alarm*'\n",
     .exits = "  0 ended by ctrl-C, --timeout, or after --count events · 1 --timeout came before\n"
              "  --count events · 2 wrong usage · 3 nobody answered before --timeout · 4 refused ·\n"
-             "  5 a gap was told\n",
+             "  5 a gap was told, or that the hub never gave out what --since names\n",
 };
 
 bool sub_is_over(const struct sub_state *s)
@@ -63,8 +63,10 @@ static void on_event(void *context, const nhub_event *event)
 
 static void on_gap(void *context, const nhub_gap *gap)
 {
+    struct sub_state *s = context;
     char from[NHUB_POSITION_TEXT_MAX] = "";
     char to[NHUB_POSITION_TEXT_MAX] = "";
+    bool is_since;
 
     if (gap->from.epoch[0] != '\0') {
         (void)nhub_position_format(&gap->from, from);
@@ -72,7 +74,9 @@ static void on_gap(void *context, const nhub_gap *gap)
     if (gap->to.epoch[0] != '\0') {
         (void)nhub_position_format(&gap->to, to);
     }
-    sub_gap(context, from, to, gap->reason, gap->delivered);
+    /* A bare number that the hub never gave out is no position: it is told as it was asked for. */
+    is_since = from[0] == '\0' && s->since && strcmp(gap->reason, OUT_UNKNOWN) == 0;
+    sub_gap(s, is_since ? s->since : from, to, gap->reason, gap->delivered);
 }
 
 /* The statistics event and hub.* come only to those who name them, so "*" is everything else. */

@@ -53,7 +53,7 @@ int gateway_fail(const struct cli *cli, const char *what, const struct http_clie
     cli_error(cli, "cannot %s: the gateway answers %ld%s%s%s%s", what, answer->status,
               *code ? " " : "", code, *detail || *title ? ": " : "", *detail ? detail : title);
     if (strcmp(code, "durability_lost") == 0) {
-        return CLI_NEGATIVE;
+        return CLI_NOT_KEPT;
     }
     return (answer->status == 503 || answer->status == 504) &&
                    strcmp(code, "durability_unavailable") != 0

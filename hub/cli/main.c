@@ -48,7 +48,7 @@ static void print_usage(FILE *to)
             "configuration file (--config FILE, $NOTIFYHUB_CONFIG), environment and flags, or\n"
             "from --hub HOST and --requests-port PORT; --gateway URL talks HTTP to a gateway.\n"
             "\nExit status: 0 done · 1 the answer is no · 2 wrong usage · 3 nobody answers ·\n"
-            "4 refused · 5 events are missing\n");
+            "4 refused · 5 events are missing · 6 published, but not kept as asked for\n");
 }
 
 /* Takes --config FILE out of argv. Returns false when its value is missing. */

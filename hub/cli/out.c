@@ -69,7 +69,12 @@ bool out_gap(const struct cli *cli, const char *from, const char *to, const char
 {
     struct buf line;
 
-    if (delivered > 0) {
+    if (strcmp(reason, OUT_UNKNOWN) == 0) {
+        cli_note(cli,
+                 "unknown: the hub never gave out %s%s (is it of another hub, or of a journal that "
+                 "is gone?), so nobody can say what is missing; it goes on behind %s",
+                 *from ? "the position " : "that position", from, *to ? to : "now");
+    } else if (delivered > 0) {
         cli_note(cli, "gap: events behind %s up to %s may be missing, besides the %llu printed: %s",
                  *from ? from : "the start", *to ? to : "now", (unsigned long long)delivered,
                  reason);

@@ -10,6 +10,10 @@
 
 #include <stdint.h>
 
+/* Reasons of a gap: the position asked for was never given out; none was told. */
+#define OUT_UNKNOWN "unknown"
+#define OUT_UNSAID  "unspecified"
+
 enum out_format { OUT_JSON, OUT_HUMAN };
 
 /* What --json, --human and the terminal ask for: people at a terminal get the human form. */

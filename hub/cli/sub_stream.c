@@ -29,7 +29,7 @@ static void tell_gap(struct sub_state *s, const char *text, size_t len)
     const char *to = json_string_value(json_object_get(json, "to"));
     const char *reason = json_string_value(json_object_get(json, "reason"));
 
-    sub_gap(s, from ? from : "", to ? to : "", reason ? reason : "unknown", 0);
+    sub_gap(s, from ? from : "", to ? to : "", reason ? reason : OUT_UNSAID, 0);
     json_decref(json);
 }
 
@@ -41,8 +41,8 @@ static void tell_resume(const struct stream *stream, const struct sse_message *m
     json_t *json = json_loadb(message->data, message->data_len, 0, &error);
     const char *result = json_string_value(json_object_get(json, "result"));
 
-    if (result && strcmp(result, "unknown") == 0) {
-        sub_gap(stream->state, stream->asked, message->id, "unknown", 0);
+    if (result && strcmp(result, OUT_UNKNOWN) == 0) {
+        sub_gap(stream->state, stream->asked, message->id, OUT_UNKNOWN, 0);
     }
     json_decref(json);
 }

@@ -180,3 +180,16 @@ def test_an_unknown_position_is_told(gateway, hub):
             assert (gap["op"], gap["from"], gap["reason"]) == ("gap", since, "unknown")
             told.append(gap["to"])
     assert len(told) == 4 and set(told) == {f"{hub.epoch}-1"}
+
+
+@pytest.mark.parametrize("command", ["sub", "history"])
+@pytest.mark.parametrize("door", ["hub", "gateway"])
+def test_an_unknown_position_is_told_to_people_in_words(gateway, hub, door, command):
+    """No gap is claimed where nobody knows of one: what was asked for was never given out, and where it goes on is said."""
+    expect(run(gateway, "pub", "t", "1"), DONE)
+    timeout = ["--timeout", "1"] if command == "sub" else []
+    for since in (f"{hub.epoch}-1000", "1000"):
+        flags = [command, "--since", since, *timeout]
+        done = run(gateway, *flags) if door == "gateway" else notifyhub(hub, *flags)
+        expect(done, GAP, "", rf"^unknown: the hub never gave out the position {since} .*it goes on behind {hub.epoch}-1$")
+        assert "gap:" not in done.stderr and "missing: unknown" not in done.stderr

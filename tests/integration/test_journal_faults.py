@@ -120,6 +120,25 @@ def test_a_duplicate_of_what_was_lost_is_told_that_it_is(fault_hub):
         assert both["code"] == "durability_lost" and both["count"] == 1 and both["first_seq"] == 5
 
 
+@pytest.mark.parametrize("door", ["hub", "gateway"])
+def test_the_command_has_a_status_for_what_was_not_kept(fault_hub, start_gateway, door):
+    """Accepted and not kept is none of done, refused and unknown: `notifyhub pub` says so by 6, as its --help does."""
+    hub, control = fault_hub()
+    gateway = start_gateway(hub).wait_connected()
+    flags = ["--gateway", gateway.url] if door == "gateway" else []
+    with Dealer(hub) as dealer:
+        for args, text in (["t", "1"], None), (["--ndjson"], json.dumps(event("t", 2)) + "\n"):
+            faults.control(control, "EIO")
+            done = notifyhub(hub, "pub", *args, *flags, input_text=text)
+            assert done.returncode == 6 and "durability_lost" in done.stderr, done
+            os.unlink(control)
+            wait_state(dealer, "ready")
+            wait_until(lambda: notifyhub(hub, "pub", "t", "3", "--durability", "synced", *flags).returncode == 0, 20,
+                       "the door to take it again")
+    told = notifyhub(hub, "pub", "--help").stdout
+    assert "6 accepted" in told and "1 " not in told[told.index("Exit status"):]
+
+
 def test_a_disk_that_fails_again_and_again(fault_hub):
     """Each time it recovers, and each range is told."""
     hub, control = fault_hub("--hub-history-events", "10")
