@@ -1,5 +1,6 @@
 """libnotifyhub's publisher when the connection breaks: what carries an id is sent again and numbered once, in order;
 what does not is called unknown at once; nothing is ever missing without a word."""
+import contextlib
 import json
 
 import pytest
@@ -39,14 +40,29 @@ def submit(driver, count, prefix):
             driver.ok("poll 100")
 
 
-def test_what_carries_an_id_is_sent_again_and_numbered_once(hub, proxy, driver):
-    driver.ok("publisher 256 20000 0")
-    driver.ok("publish 5000 first t 1")
+def begin(driver, inflight=256, ack_timeout_ms=20000, first="first"):
+    """A publisher whose connection has been used once."""
+    driver.ok(f"publisher {inflight} {ack_timeout_ms} 0")
+    driver.ok(f"publish 5000 {first} t 1")
+
+
+@contextlib.contextmanager
+def lost_answers(proxy, stays_away=False):
+    """What is published in here reaches the hub; its answers are lost with the connection. The hub may stay out of reach."""
     proxy.hold_answers()
-    submit(driver, 100, "id-")
+    yield
     proxy.wait_held()
+    if stays_away:
+        proxy.refuse()
     proxy.cut()
-    proxy.pass_answers()
+    if not stays_away:
+        proxy.pass_answers()
+
+
+def test_what_carries_an_id_is_sent_again_and_numbered_once(hub, proxy, driver):
+    begin(driver)
+    with lost_answers(proxy):
+        submit(driver, 100, "id-")
     acks = driver.ok("poll 20000")
     assert (acks["ok"], acks["unknown"], acks["refused"], acks["resent"], acks["in_order"]) == (100, 0, 0, 100, True)
     assert acks["duplicates"] > 0, "the hub had none of them before: the cut came too early to test anything"
@@ -54,8 +70,7 @@ def test_what_carries_an_id_is_sent_again_and_numbered_once(hub, proxy, driver):
 
 
 def test_what_never_reached_the_hub_is_sent_again_in_order_and_before_anything_newer(hub, proxy, driver):
-    driver.ok("publisher 256 20000 0")
-    driver.ok("publish 5000 first t 1")
+    begin(driver)
     hub.pause()
     submit(driver, 50, "id-")
     proxy.refuse()
@@ -72,39 +87,27 @@ def test_what_never_reached_the_hub_is_sent_again_in_order_and_before_anything_n
 
 
 def test_a_publish_that_waits_is_sent_again_too(hub, proxy, driver):
-    driver.ok("publisher 0 0 0")
-    driver.ok("publish 5000 first t 1")
-    proxy.hold_answers()
-    driver.start("publish 20000 second t 2")
-    proxy.wait_held()
-    proxy.cut()
-    proxy.pass_answers()
+    begin(driver, 0, 0)
+    with lost_answers(proxy):
+        driver.start("publish 20000 second t 2")
     answer = driver.finish()
     assert (answer["err"], answer["seq"], answer["duplicate"], answer["resent"]) == (OK, 2, True, True)
     assert len(history(hub)) == 2
 
 
 def test_without_an_id_the_outcome_is_unknown_at_once(hub, proxy, driver):
-    driver.ok("publisher 256 600000 0")
-    driver.ok("publish 5000 - t 1")
-    proxy.hold_answers()
-    submit(driver, 20, "")
-    proxy.wait_held()
-    proxy.cut()
-    proxy.pass_answers()
+    begin(driver, ack_timeout_ms=600000, first="-")
+    with lost_answers(proxy):
+        submit(driver, 20, "")
     acks = driver.ok("poll 20000")
     assert (acks["ok"], acks["unknown"], acks["resent"]) == (0, 20, 0)
     assert driver("publish 5000 - t 1")["err"] == OK
 
 
 def test_a_hub_that_stays_away_is_told_when_the_time_is_over(hub, proxy, driver):
-    driver.ok("publisher 256 1500 0")
-    driver.ok("publish 5000 first t 1")
-    proxy.hold_answers()
-    submit(driver, 5, "id-")
-    proxy.wait_held()
-    proxy.refuse()
-    proxy.cut()
+    begin(driver, ack_timeout_ms=1500)
+    with lost_answers(proxy, stays_away=True):
+        submit(driver, 5, "id-")
     acks = driver.ok("poll 20000")
     assert (acks["ok"], acks["unknown"]) == (0, 5)
     proxy.refuse(False)
@@ -115,14 +118,11 @@ def test_a_hub_that_stays_away_is_told_when_the_time_is_over(hub, proxy, driver)
 def test_another_epoch_is_another_hub(start_hub):
     hub = start_hub("--hub-journal-enabled", "false")
     with TcpProxy(hub.requests) as proxy, ClientDriver((hub.collector, hub.publisher, proxy.port)) as driver:
-        driver.ok("publisher 256 20000 0")
-        driver.ok("publish 5000 first t 1")
-        proxy.hold_answers()
-        submit(driver, 10, "id-")
-        proxy.wait_held()
-        hub.kill()
-        proxy.cut()
-        proxy.pass_answers()
+        begin(driver)
+        with lost_answers(proxy):
+            submit(driver, 10, "id-")
+            proxy.wait_held()
+            hub.kill()
         hub.start()
         acks = driver.ok("poll 20000")
         assert (acks["ok"], acks["unknown"], acks["resent"]) == (0, 10, 0)
@@ -132,13 +132,9 @@ def test_another_epoch_is_another_hub(start_hub):
 def test_a_hub_that_remembers_no_ids_gets_nothing_twice(start_hub):
     hub = start_hub("--hub-dedup-ids", "0")
     with TcpProxy(hub.requests) as proxy, ClientDriver((hub.collector, hub.publisher, proxy.port)) as driver:
-        driver.ok("publisher 256 20000 0")
-        driver.ok("publish 5000 first t 1")
-        proxy.hold_answers()
-        submit(driver, 10, "id-")
-        proxy.wait_held()
-        proxy.cut()
-        proxy.pass_answers()
+        begin(driver)
+        with lost_answers(proxy):
+            submit(driver, 10, "id-")
         acks = driver.ok("poll 20000")
         assert (acks["ok"], acks["unknown"], acks["resent"]) == (0, 10, 0)
         ids = [e["id"] for e in history(hub)]
@@ -146,13 +142,9 @@ def test_a_hub_that_remembers_no_ids_gets_nothing_twice(start_hub):
 
 
 def test_closing_while_something_is_lost_counts_it_as_unknown(hub, proxy, driver):
-    driver.ok("publisher 256 60000 0")
-    driver.ok("publish 5000 first t 1")
-    proxy.hold_answers()
-    submit(driver, 5, "id-")
-    proxy.wait_held()
-    proxy.refuse()
-    proxy.cut()
+    begin(driver, ack_timeout_ms=60000)
+    with lost_answers(proxy, stays_away=True):
+        submit(driver, 5, "id-")
     driver.ok("poll 300")
     closed = driver("close 100")
     assert (closed["err"], closed["unacked"], closed["unknown"]) == (ETIMEOUT, 5, 5)
