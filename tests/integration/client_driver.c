@@ -15,13 +15,14 @@
  * "-" stands for nothing. Events that come are printed by `run` as {"event":…} lines before its
  * own.
  */
+#include "driver.h"
+
 #include <notifyhub/notifyhub.h>
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static struct {
     const char *host;
@@ -35,40 +36,6 @@ static struct {
     bool acks_in_order;
     size_t max_in_flight;
 } d;
-
-static const char *nothing(const char *text)
-{
-    return strcmp(text, "-") == 0 ? NULL : text;
-}
-
-static long long now_ms(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int left_ms(long long until_ms)
-{
-    const long long left = until_ms - now_ms();
-
-    return left > 0 ? (int)left : 0;
-}
-
-/* Takes the next word of *line; the last one is the rest. */
-static char *word(char **line, bool is_last)
-{
-    static char none[1];
-    char *start = *line;
-
-    if (is_last) {
-        *line += strlen(*line);
-        return start;
-    }
-    start = strtok_r(NULL, " ", line);
-    return start ? start : none;
-}
 
 static void print_err(nhub_err err)
 {
@@ -100,17 +67,17 @@ static void do_publisher(char *line)
                                       .requests_port = d.requests,
                                       .source_service = "driver"};
 
-    options.window = (uint32_t)atoi(word(&line, false));
-    options.ack_timeout_ms = (uint32_t)atoi(word(&line, false));
-    options.queue_events = (uint32_t)atoi(word(&line, false));
+    options.window = (uint32_t)atoi(driver_word(&line));
+    options.ack_timeout_ms = (uint32_t)atoi(driver_word(&line));
+    options.queue_events = (uint32_t)atoi(driver_word(&line));
     d.acks_in_order = true;
     print_err(nhub_publisher_create(&d.out, &options));
 }
 
 static void do_send(char *line)
 {
-    const char *type = word(&line, false);
-    const nhub_err err = nhub_publisher_send(d.out, type, nothing(word(&line, true)));
+    const char *type = driver_word(&line);
+    const nhub_err err = nhub_publisher_send(d.out, type, driver_nothing(line));
 
     printf("{\"err\":%d,\"error\":\"%s\",\"queued\":%zu}\n", (int)err,
            err == NHUB_EINVAL ? "invalid" : "", nhub_publisher_queued(d.out));
@@ -118,13 +85,13 @@ static void do_send(char *line)
 
 static void do_publish(char *line)
 {
-    const int timeout_ms = atoi(word(&line, false));
-    nhub_draft draft = {.id = nothing(word(&line, false)), .durability = d.durability};
+    const int timeout_ms = atoi(driver_word(&line));
+    nhub_draft draft = {.id = driver_nothing(driver_word(&line)), .durability = d.durability};
     nhub_ack ack = {0};
     nhub_err err = NHUB_OK;
 
-    draft.event_type = word(&line, false);
-    draft.data = nothing(word(&line, true));
+    draft.event_type = driver_word(&line);
+    draft.data = driver_nothing(line);
     err = nhub_publisher_publish(d.out, &draft, timeout_ms, &ack);
     printf("{\"err\":%d,\"seq\":%llu,\"epoch\":\"%s\",\"duplicate\":%s,\"code\":\"%s\","
            "\"durability\":%d,\"resent\":%s,\"text\":\"%s\"}\n",
@@ -135,9 +102,9 @@ static void do_publish(char *line)
 
 static void do_submit(char *line)
 {
-    const int count = atoi(word(&line, false));
-    nhub_draft draft = {.event_type = word(&line, false)};
-    const char *prefix = nothing(word(&line, true));
+    const int count = atoi(driver_word(&line));
+    nhub_draft draft = {.event_type = driver_word(&line)};
+    const char *prefix = driver_nothing(line);
     int sent = 0;
     int tries = 0;
     nhub_err err = NHUB_OK;
@@ -177,13 +144,13 @@ static void print_acks(nhub_err err)
 /* By the descriptor alone, as in a loop of one's own. */
 static void do_poll(char *line)
 {
-    const long long until_ms = now_ms() + atoi(word(&line, true));
+    const long long until_ms = driver_now_ms() + atoi(line);
     nhub_err err = NHUB_OK;
 
-    while (err == NHUB_OK && nhub_publisher_in_flight(d.out) > 0 && now_ms() < until_ms) {
+    while (err == NHUB_OK && nhub_publisher_in_flight(d.out) > 0 && driver_now_ms() < until_ms) {
         struct pollfd item = {.fd = nhub_publisher_fd(d.out), .events = POLLIN};
 
-        if (poll(&item, 1, left_ms(until_ms)) > 0) {
+        if (poll(&item, 1, driver_left_ms(until_ms)) > 0) {
             err = nhub_publisher_poll(d.out, 0, NULL);
         }
     }
@@ -193,7 +160,7 @@ static void do_poll(char *line)
 static void do_close(char *line)
 {
     nhub_close_report report = {0};
-    const nhub_err err = nhub_publisher_close(&d.out, atoi(word(&line, true)), &report);
+    const nhub_err err = nhub_publisher_close(&d.out, atoi(line), &report);
 
     printf("{\"err\":%d,\"unsent\":%llu,\"unacked\":%llu,\"unknown\":%llu}\n", (int)err,
            (unsigned long long)report.unsent, (unsigned long long)report.unacked, d.acks_unknown);
@@ -211,7 +178,7 @@ static void do_client(void)
 static void do_info(char *line)
 {
     nhub_info info = {0};
-    const nhub_err err = nhub_client_info(d.client, atoi(word(&line, true)), &info);
+    const nhub_err err = nhub_client_info(d.client, atoi(line), &info);
 
     printf("{\"err\":%d,\"collector\":%u,\"publisher\":%u,\"requests\":%u,\"received\":%llu}\n",
            (int)err, info.collector_port, info.publisher_port, info.requests_port,
@@ -220,9 +187,9 @@ static void do_info(char *line)
 
 static void do_request(char *line)
 {
-    const int timeout_ms = atoi(word(&line, false));
+    const int timeout_ms = atoi(driver_word(&line));
     nhub_answer *answer = NULL;
-    const nhub_err err = nhub_client_request(d.client, word(&line, true), timeout_ms, &answer);
+    const nhub_err err = nhub_client_request(d.client, line, timeout_ms, &answer);
 
     printf("{\"err\":%d,\"error\":\"%s\",\"frames\":%zu,\"answer\":%s}\n", (int)err,
            nhub_client_error(d.client), answer ? nhub_answer_frame_count(answer) : 0,
@@ -232,14 +199,14 @@ static void do_request(char *line)
 
 static void do_history(char *line)
 {
-    nhub_history_query query = {.since = nothing(word(&line, false))};
+    nhub_history_query query = {.since = driver_nothing(driver_word(&line))};
     const char *pattern = NULL;
     nhub_history *history = NULL;
     unsigned long long count = 0, first = 0, last = 0;
     nhub_err err = NHUB_OK;
 
-    query.page = (uint32_t)atoi(word(&line, false));
-    pattern = nothing(word(&line, true));
+    query.page = (uint32_t)atoi(driver_word(&line));
+    pattern = driver_nothing(line);
     query.patterns = &pattern;
     query.pattern_count = pattern ? 1 : 0;
     err = nhub_history_create(&history, d.client, &query);
@@ -285,10 +252,10 @@ static void do_subscriber(char *line)
                                        .requests_port = d.requests,
                                        .on_gap = on_gap};
 
-    options.since = nothing(word(&line, false));
-    options.whole_stream = atoi(word(&line, false)) != 0;
-    options.queue_events = (uint32_t)atoi(word(&line, false));
-    options.refill_wait_ms = (uint32_t)atoi(word(&line, false));
+    options.since = driver_nothing(driver_word(&line));
+    options.whole_stream = atoi(driver_word(&line)) != 0;
+    options.queue_events = (uint32_t)atoi(driver_word(&line));
+    options.refill_wait_ms = (uint32_t)atoi(driver_word(&line));
     print_err(nhub_subscriber_create(&d.in, &options));
 }
 
@@ -304,7 +271,7 @@ static void do_on(char *line)
 
 static void do_many(char *line)
 {
-    const int count = atoi(word(&line, true));
+    const int count = atoi(line);
     static char name[] = "many";
     nhub_err err = NHUB_OK;
 
@@ -322,21 +289,21 @@ static void do_prefix(char *line)
     static char name[] = "default";
 
     nhub_subscriber_default(d.in, on_event, name);
-    print_err(nhub_subscriber_prefix(d.in, nothing(line) ? line : ""));
+    print_err(nhub_subscriber_prefix(d.in, driver_nothing(line) ? line : ""));
 }
 
 /* Waits on the descriptor only: whatever the subscriber needs to do must make it readable. */
 static void do_run(char *line)
 {
-    const long long until_ms = now_ms() + atoi(word(&line, false));
-    const unsigned long long wanted = d.events + strtoull(word(&line, true), NULL, 10);
+    const long long until_ms = driver_now_ms() + atoi(driver_word(&line));
+    const unsigned long long wanted = d.events + strtoull(line, NULL, 10);
     unsigned wakeups = 0;
     nhub_err err = NHUB_OK;
 
-    while (err == NHUB_OK && d.events < wanted && now_ms() < until_ms) {
+    while (err == NHUB_OK && d.events < wanted && driver_now_ms() < until_ms) {
         struct pollfd item = {.fd = nhub_subscriber_fd(d.in), .events = POLLIN};
 
-        if (poll(&item, 1, left_ms(until_ms)) > 0) {
+        if (poll(&item, 1, driver_left_ms(until_ms)) > 0) {
             wakeups++;
             err = nhub_subscriber_poll(d.in, 0, 100, NULL);
         }
@@ -435,16 +402,8 @@ static bool obey(const char *name, char *line)
     return true;
 }
 
-static void on_log(void *context, nhub_log_level level, const char *event, const char *text)
-{
-    (void)context;
-    fprintf(stderr, "%d %s %s\n", (int)level, event, text);
-}
-
 int main(int argc, char **argv)
 {
-    static char line[1 << 20];
-
     if (argc != 5) {
         return 2;
     }
@@ -452,18 +411,7 @@ int main(int argc, char **argv)
     d.collector = (uint16_t)atoi(argv[2]);
     d.publisher = (uint16_t)atoi(argv[3]);
     d.requests = (uint16_t)atoi(argv[4]);
-    nhub_log_set(on_log, NULL, NHUB_LOG_DEBUG);
-    while (fgets(line, sizeof line, stdin)) {
-        char *rest = NULL;
-        const char *name = NULL;
-
-        line[strcspn(line, "\n")] = '\0';
-        name = strtok_r(line, " ", &rest);
-        if (!name || !obey(name, rest)) {
-            printf("{\"bad_command\":true}\n");
-        }
-        fflush(stdout);
-    }
+    driver_run(obey);
     nhub_subscriber_destroy(&d.in);
     nhub_publisher_destroy(&d.out);
     nhub_client_destroy(&d.client);

@@ -13,13 +13,14 @@
  *
  * Gaps are printed as {"gap":…} lines, deliveries of `take` as {"delivery":…} lines before its own.
  */
+#include "driver.h"
+
 #include <notifyhub/notifyhub.h>
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static struct {
     const char *host;
@@ -27,34 +28,6 @@ static struct {
     nhub_consumer *consumer;
     unsigned long long submitted, settled, settled_well;
 } d;
-
-static long long now_ms(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int left_ms(long long until_ms)
-{
-    const long long left = until_ms - now_ms();
-
-    return left > 0 ? (int)left : 0;
-}
-
-static const char *nothing(const char *text)
-{
-    return strcmp(text, "-") == 0 ? NULL : text;
-}
-
-static char *word(char **line)
-{
-    static char none[1];
-    char *start = strtok_r(NULL, " ", line);
-
-    return start ? start : none;
-}
 
 static void on_gap(void *context, const nhub_gap *gap)
 {
@@ -77,13 +50,13 @@ static void do_consumer(char *line)
     nhub_consumer_options options = {.host = d.host, .requests_port = d.requests, .on_gap = on_gap};
     const char *pattern = NULL;
 
-    options.group = word(&line);
-    options.prefetch = (uint32_t)atoi(word(&line));
-    options.visibility_ms = (uint32_t)atoi(word(&line));
-    options.max_attempts = atoi(word(&line));
-    options.ordered = atoi(word(&line)) != 0;
-    options.since = nothing(word(&line));
-    pattern = nothing(word(&line));
+    options.group = driver_word(&line);
+    options.prefetch = (uint32_t)atoi(driver_word(&line));
+    options.visibility_ms = (uint32_t)atoi(driver_word(&line));
+    options.max_attempts = atoi(driver_word(&line));
+    options.ordered = atoi(driver_word(&line)) != 0;
+    options.since = driver_nothing(driver_word(&line));
+    pattern = driver_nothing(driver_word(&line));
     options.patterns = &pattern;
     options.pattern_count = pattern ? 1 : 0;
     options.create = pattern != NULL;
@@ -117,18 +90,18 @@ static bool wait_readable(long long until_ms)
 {
     struct pollfd item = {.fd = nhub_consumer_fd(d.consumer), .events = POLLIN};
 
-    return poll(&item, 1, left_ms(until_ms)) > 0;
+    return poll(&item, 1, driver_left_ms(until_ms)) > 0;
 }
 
 static void do_take(char *line)
 {
-    const long long until_ms = now_ms() + atoi(word(&line));
-    const int wanted = atoi(word(&line));
+    const long long until_ms = driver_now_ms() + atoi(driver_word(&line));
+    const int wanted = atoi(driver_word(&line));
     int count = 0;
     unsigned wakeups = 0;
     nhub_err err = NHUB_EAGAIN;
 
-    while (count < wanted && (err == NHUB_EAGAIN || err == NHUB_OK) && now_ms() < until_ms) {
+    while (count < wanted && (err == NHUB_EAGAIN || err == NHUB_OK) && driver_now_ms() < until_ms) {
         const nhub_delivery *delivery = NULL;
 
         err = nhub_consumer_next(d.consumer, 0, &delivery);
@@ -149,7 +122,7 @@ static size_t read_ids(char *line, const char *ids[NHUB_SETTLE_MAX])
 {
     size_t count = 0;
 
-    for (char *id = word(&line); *id && count < NHUB_SETTLE_MAX; id = word(&line)) {
+    for (char *id = driver_word(&line); *id && count < NHUB_SETTLE_MAX; id = driver_word(&line)) {
         ids[count++] = id;
     }
     return count;
@@ -167,8 +140,8 @@ static void print_settled(nhub_err err, const nhub_settled *settled)
 
 static void do_settle_now(const char *name, char *line)
 {
-    const int timeout_ms = atoi(word(&line));
-    const uint32_t ms = strcmp(name, "ack") == 0 ? 0 : (uint32_t)atoi(word(&line));
+    const int timeout_ms = atoi(driver_word(&line));
+    const uint32_t ms = strcmp(name, "ack") == 0 ? 0 : (uint32_t)atoi(driver_word(&line));
     const char *ids[NHUB_SETTLE_MAX];
     const size_t count = read_ids(line, ids);
     nhub_settled settled = {.failed_count = 0};
@@ -193,7 +166,7 @@ static void on_settled(void *context, const nhub_settled *settled)
 
 static void do_settle(char *line)
 {
-    const char *id = word(&line);
+    const char *id = driver_word(&line);
     const nhub_err err =
         nhub_consumer_settle(d.consumer, NHUB_SETTLE_ACK, &id, 1, 0, on_settled, NULL);
 
@@ -203,10 +176,10 @@ static void do_settle(char *line)
 
 static void do_settled(char *line)
 {
-    const long long until_ms = now_ms() + atoi(word(&line));
+    const long long until_ms = driver_now_ms() + atoi(driver_word(&line));
     unsigned taken = 0;
 
-    while (d.settled < d.submitted && now_ms() < until_ms) {
+    while (d.settled < d.submitted && driver_now_ms() < until_ms) {
         const nhub_delivery *delivery = NULL;
 
         if (wait_readable(until_ms)) {
@@ -244,33 +217,14 @@ static bool obey(const char *name, char *line)
     return true;
 }
 
-static void on_log(void *context, nhub_log_level level, const char *event, const char *text)
-{
-    (void)context;
-    fprintf(stderr, "%d %s %s\n", (int)level, event, text);
-}
-
 int main(int argc, char **argv)
 {
-    static char line[1 << 20];
-
     if (argc != 3) {
         return 2;
     }
     d.host = argv[1];
     d.requests = (uint16_t)atoi(argv[2]);
-    nhub_log_set(on_log, NULL, NHUB_LOG_DEBUG);
-    while (fgets(line, sizeof line, stdin)) {
-        char *rest = NULL;
-        const char *name = NULL;
-
-        line[strcspn(line, "\n")] = '\0';
-        name = strtok_r(line, " ", &rest);
-        if (!name || !obey(name, rest)) {
-            printf("{\"bad_command\":true}\n");
-        }
-        fflush(stdout);
-    }
+    driver_run(obey);
     nhub_consumer_destroy(&d.consumer);
     return 0;
 }
