@@ -16,6 +16,7 @@ import pytest
 
 from support.http import get, request
 from support.metrics import Metrics
+from support.never_reading import NeverReading, figures
 from support.waiting import FACTOR, wait_until
 from support.ws import WsClient
 from support.zmq_clients import Push
@@ -24,9 +25,6 @@ COUNT = 1000
 LONG = int(os.environ.get("NHUB_TEST_LONG", "0"))
 SECONDS = {0: 4, 1: 300}.get(LONG, LONG)
 PLAIN = FACTOR == 1  # sanitizers keep freed memory, so the size of a process says nothing there
-WS = ("GET /ws?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
-SSE = "GET /events?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
 BUDGET = ("--gateway-streams-max-bytes", "128MiB", "--gateway-cache-bytes", "16MiB")
 
 
@@ -39,54 +37,6 @@ def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, want), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def figures(gateway):
-    """The gateway's part of /stats, as soon as it gets to answering."""
-    answer = wait_until(lambda: (lambda a: a if a.status == 200 else None)(get(gateway.port, "/stats", limit=60)), 60, "/stats")
-    return answer.json["gateway"]
-
-
-class NeverReading:
-    """Clients that connect, and come back when they were sent away, and never read a byte."""
-
-    def __init__(self, gateway, door, query, count=COUNT):
-        self.gateway, self.door, self.head = gateway, door, (WS if door == "ws" else SSE).format(query=query).encode()
-        self._stop = threading.Event()
-        self.sockets = [self._connect() for _ in range(count)]
-        self.comebacks = 0
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _connect(self):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.settimeout(30)
-        sock.connect(("127.0.0.1", self.gateway.port))
-        sock.sendall(self.head)
-        return sock
-
-    def _run(self):
-        """A client that does not read does not see that it was sent away either: so they are asked for."""
-        turn = 0
-        while not self._stop.wait(0.2):
-            subscribers = figures(self.gateway)["subscribers"][self.door]
-            for _ in range(max(0, len(self.sockets) - subscribers)):
-                if self._stop.is_set():
-                    return
-                self.sockets[turn].close()
-                try:
-                    self.sockets[turn] = self._connect()
-                except OSError:
-                    break  # too busy; the next look comes soon
-                self.comebacks += 1
-                turn = (turn + 1) % len(self.sockets)
-
-    def close(self):
-        self._stop.set()
-        self._thread.join()
-        for sock in self.sockets:
-            sock.close()
 
 
 class FullRate:
@@ -196,7 +146,7 @@ def test_a_thousand_clients_that_never_read(start_hub, start_gateway, door, poli
     flood = FullRate(hub, size)
     before_ms = healthy.p99_ms(SECONDS / 4)
     flood.stop()
-    crowd = NeverReading(gateway, door, f"event_type=a&policy={policy}")
+    crowd = NeverReading(gateway, door, f"event_type=a&policy={policy}", COUNT)
     wait_until(lambda: figures(gateway)["subscribers"][door] >= COUNT, 60, "the crowd")
     flood, sampler = FullRate(hub, size), Sampler(gateway)
     try:
