@@ -13,6 +13,7 @@
 #include "store/store_private.h"
 #include "store/store_salvage.h"
 #include "store/store_verify.h"
+#include "tests/support/scratch.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define IMAGE_BYTES (32 * 4096)
 
 static struct {
-    char folder[64], data[96];
+    char folder[SCRATCH_BYTES], data[SCRATCH_BYTES + 32];
     unsigned char good[IMAGE_BYTES], image[IMAGE_BYTES];
 } base;
 
@@ -77,14 +78,7 @@ static void ignore_note(void *context, const void *key, size_t key_len, const vo
 
 static void clean_up(void)
 {
-    char path[128];
-    static const char *const names[] = {FOLDER_DATA, FOLDER_LMDB_LOCK, "hub.lock"};
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", base.folder, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(base.folder);
+    scratch_remove(base.folder);
 }
 
 static struct store *open_store(void)
@@ -128,8 +122,7 @@ static void make_good(void)
     struct store *s = NULL;
     FILE *file = NULL;
 
-    (void)snprintf(base.folder, sizeof base.folder, "/tmp/nhub-fuzz-store-XXXXXX");
-    must(mkdtemp(base.folder));
+    must(scratch_folder(base.folder, "fuzz-store"));
     (void)snprintf(base.data, sizeof base.data, "%s/" FOLDER_DATA, base.folder);
     must(atexit(clean_up) == 0);
     s = open_store();

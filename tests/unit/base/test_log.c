@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "scratch.h"
 
 static int pipe_fds[2];
 static int64_t mono_ns = 1;
@@ -275,12 +276,12 @@ static void *log_many(void *argument)
 
 static void lines_of_threads_do_not_mix(void **state)
 {
-    char path[] = "/tmp/nhub-test-log-XXXXXX";
+    char path[SCRATCH_BYTES];
     char line[256];
     char names[3][8] = {"one", "two", "three"};
     pthread_t threads[3];
     int count = 0;
-    const int fd = mkstemp(path);
+    const int fd = scratch_file(path, "log");
     FILE *file = NULL;
 
     (void)state;
@@ -301,7 +302,7 @@ static void lines_of_threads_do_not_mix(void **state)
     assert_int_equal(count, 600);
     fclose(file);
     close(fd);
-    unlink(path);
+    scratch_remove(path);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 
 #include "failmalloc.h"
 #include "options_fixture.h"
+#include "scratch.h"
 
 static struct sample sample;
 static struct options options;
@@ -177,9 +178,9 @@ static void deep_and_large_texts_end_early(void **state)
 
 static void files_are_read_and_their_absence_told(void **state)
 {
-    char path[] = "/tmp/nhub-test-yaml-XXXXXX";
-    char expected[200];
-    const int fd = mkstemp(path);
+    char path[SCRATCH_BYTES];
+    char expected[SCRATCH_BYTES + 100];
+    const int fd = scratch_file(path, "yaml");
 
     (void)state;
     assert_true(fd >= 0);
@@ -191,7 +192,7 @@ static void files_are_read_and_their_absence_told(void **state)
     assert_int_equal(options_load_file(&options, path, &error), NHUB_ECONFIG);
     assert_non_null(strstr(buf_cstr(&error), "larger than 1 MiB"));
     close(fd);
-    unlink(path);
+    scratch_remove(path);
     buf_reset(&error);
     assert_int_equal(options_load_file(&options, path, &error), NHUB_ECONFIG);
     (void)snprintf(expected, sizeof expected, "%s: cannot be read: No such file or directory",

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/settings.h"
+#include "scratch.h"
 
 #define SAMPLE_FILE "deploy/config/notifyhub.yaml" /* tests run in the root of the tree */
 
@@ -68,13 +69,14 @@ static const char *const documented_keys[] = {
     "log.access",
 };
 
-static char folder[] = "/tmp/nhub-test-settings-XXXXXX";
-static char config_path[64], out_path[64], err_path[64], log_path[64];
+static char folder[SCRATCH_BYTES];
+static char config_path[SCRATCH_BYTES + 8], out_path[SCRATCH_BYTES + 8];
+static char err_path[SCRATCH_BYTES + 8], log_path[SCRATCH_BYTES + 8];
 
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) {
+    if (!scratch_folder(folder, "settings")) {
         return -1;
     }
     (void)snprintf(config_path, sizeof config_path, "%s/c.yaml", folder);
@@ -87,11 +89,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    unlink(config_path);
-    unlink(out_path);
-    unlink(err_path);
-    unlink(log_path);
-    return rmdir(folder);
+    scratch_remove(folder);
+    return 0;
 }
 
 static void write_config(const char *text)
@@ -332,7 +331,7 @@ static void later_wins_default_file_environment_flag(void **state)
 static void the_environment_can_name_the_file_and_the_flag_wins(void **state)
 {
     struct settings s;
-    char flag[80];
+    char flag[SCRATCH_BYTES + 32];
     int status = 0;
 
     (void)state;

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -20,12 +19,13 @@
 #include "base/log.h"
 #include "daemon/disk.h"
 #include "daemon/ring.h"
+#include "scratch.h"
 #include "store/store.h"
 #include "wire/request.h"
 
 #define WAIT_MS 60000
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 static struct disk_options options;
 static struct journal *journal;
 
@@ -71,8 +71,7 @@ static int set_up(void **state)
 {
     (void)state;
     (void)signal(SIGXFSZ, SIG_IGN);
-    (void)snprintf(folder, sizeof folder, "/tmp/nhub-disk-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    assert_true(scratch_folder(folder, "disk"));
     options = (struct disk_options){.path = folder,
                                     .mode = JOURNAL_SYNC_COMMIT,
                                     .interval_ms = 20,
@@ -86,18 +85,6 @@ static int set_up(void **state)
                                     .reservation = STORE_RESERVATION};
     open_journal(1000);
     return 0;
-}
-
-static void remove_folder(void)
-{
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-
-    while (dir && (entry = readdir(dir)) != NULL) {
-        (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    (void)closedir(dir);
-    (void)rmdir(folder);
 }
 
 static void set_disk_full(bool is_full)
@@ -114,7 +101,7 @@ static int tear_down(void **state)
     (void)state;
     set_disk_full(false);
     journal_destroy(&journal);
-    remove_folder();
+    scratch_remove(folder);
     return 0;
 }
 

@@ -9,17 +9,17 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/disk_start.h"
 #include "daemon/disk_writer.h"
+#include "scratch.h"
 
 #define WAIT_MS 60000
 
-static char folder[64];
+static char folder[SCRATCH_BYTES];
 static struct store *store;
 static struct mailbox *loop;
 static struct disk_writer *writer;
@@ -36,8 +36,7 @@ static int set_up(void **state)
     struct buf error;
 
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/nhub-writer-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    assert_true(scratch_folder(folder, "writer"));
     buf_init(&error);
     assert_int_equal(store_open(&store, folder, &store_options, &error), NHUB_OK);
     assert_int_equal(disk_start(store, 1000, &voids, &start, &error), NHUB_OK);
@@ -119,9 +118,6 @@ static bool wait_stopped(void)
 
 static int tear_down(void **state)
 {
-    DIR *dir;
-    struct dirent *entry;
-
     (void)state;
     if (writer) {
         (void)wait_stopped();
@@ -129,12 +125,7 @@ static int tear_down(void **state)
     mailbox_destroy(&loop);
     store_close(&store);
     disk_voids_fini(&voids);
-    dir = opendir(folder);
-    while (dir && (entry = readdir(dir)) != NULL) {
-        (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    (void)closedir(dir);
-    (void)rmdir(folder);
+    scratch_remove(folder);
     return 0;
 }
 

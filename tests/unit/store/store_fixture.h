@@ -6,7 +6,6 @@
 
 #include "store/store.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,28 +16,21 @@
 
 #include <cmocka.h>
 
-struct fixture {
-    char base[64];    /* removed with everything in it */
-    char folder[80];  /* of the journal, inside */
-    struct store *s;  /* closed by the teardown */
-    struct buf error; /* of the last open */
-};
+#include "scratch.h"
 
-static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
+struct fixture {
+    char base[SCRATCH_BYTES];        /* removed with everything in it */
+    char folder[SCRATCH_BYTES + 16]; /* of the journal, inside */
+    struct store *s;                 /* closed by the teardown */
+    struct buf error;                /* of the last open */
+};
 
 static inline int fixture_setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
-    (void)snprintf(f->base, sizeof f->base, "/tmp/nhub-store-XXXXXX");
-    assert_non_null(mkdtemp(f->base));
+    assert_true(scratch_folder(f->base, "store"));
     (void)snprintf(f->folder, sizeof f->folder, "%s/journal", f->base);
     buf_init(&f->error);
     *state = f;
@@ -51,7 +43,7 @@ static inline int fixture_teardown(void **state)
 
     store_close(&f->s);
     buf_fini(&f->error);
-    (void)nftw(f->base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(f->base);
     free(f);
     return 0;
 }

@@ -152,7 +152,7 @@ static nhub_err check_image(struct image *image, char why[160])
 static struct image make_image(struct fixture *f)
 {
     struct image image = {NULL, 0};
-    char path[120];
+    char path[SCRATCH_BYTES + 64];
     FILE *file = NULL;
     long size = 0;
     static char line[9000];

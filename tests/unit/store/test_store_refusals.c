@@ -31,7 +31,7 @@ static void data_path(const struct fixture *f, char *out, size_t size)
 static struct image load(const struct fixture *f)
 {
     struct image image = {NULL, 0};
-    char path[120];
+    char path[SCRATCH_BYTES + 64];
     struct stat st;
     int fd = -1;
 
@@ -48,7 +48,7 @@ static struct image load(const struct fixture *f)
 
 static void save(const struct fixture *f, const struct image *image, size_t len)
 {
-    char path[120];
+    char path[SCRATCH_BYTES + 64];
     int fd = -1;
 
     data_path(f, path, sizeof path);
@@ -248,7 +248,7 @@ static void the_file_of_another_program_is_refused(void **state)
     MDB_txn *txn = NULL;
     MDB_dbi table = 0;
     MDB_val key = {1, (char[]){"k"}};
-    char path[120];
+    char path[SCRATCH_BYTES + 64];
 
     assert_int_equal(mkdir(f->folder, 0750), 0);
     data_path(f, path, sizeof path);
