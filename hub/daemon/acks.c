@@ -96,8 +96,8 @@ void acks_answer(struct call *call, int durability, struct buf *members, struct 
     if (is_lost && call->request.action == ACTION_PUBLISH) {
         call->stats->durability_lost++;
         envelope_error(&out,
-                       "the disk failed: the events are numbered and went out live, but may be "
-                       "lost at the next stop",
+                       "the disk failed: the events are numbered and went out live, but are not "
+                       "known to be stored",
                        "durability_lost");
     } else {
         envelope_success(&out);

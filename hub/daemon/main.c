@@ -10,7 +10,9 @@
 #include "daemon/hub.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static const char about[] =
     "The hub of Notification Hub: takes events by ZeroMQ (PUSH or request), numbers them, keeps "
@@ -31,12 +33,37 @@ static void announce(const struct hub *h)
     service_ready(line);
 }
 
+/* The journal is read through a memory map, and a page of it that the disk does not deliver is a
+ * signal. LMDB cannot be left in the middle of what it does, so the end is not to be avoided; but
+ * it can be explained. On return the read happens again, and the signal ends the process. */
+static void explain_bus_error(int number)
+{
+    static const char text[] =
+        "level=error process=hub event=journal_unreadable error=SIGBUS note=\"a page of the "
+        "journal could not be read, or its file was cut: the hub ends. What was synced is safe as "
+        "far as the disk is. Look at the disk (dmesg) and run 'notifyhub journal verify'\"\n";
+
+    (void)number;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
+        return; /* nobody reads it: nothing else can be done here */
+    }
+}
+
+static void expect_bus_errors(void)
+{
+    struct sigaction action = {.sa_handler = explain_bus_error, .sa_flags = (int)SA_RESETHAND};
+
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGBUS, &action, NULL); /* without it the end is the same, with fewer words */
+}
+
 static int run(struct settings *settings, int signal_fd)
 {
     struct hub *h = NULL;
     struct buf error;
     nhub_err err;
 
+    expect_bus_errors();
     buf_init(&error);
     err = hub_create(&h, settings, signal_fd, &error);
     if (err) {

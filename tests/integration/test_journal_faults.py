@@ -2,6 +2,7 @@
 """journal on a disk that is full or fails: nothing pretends to be stored, everything else goes on, and it recovers."""
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -118,6 +119,55 @@ def test_a_duplicate_of_what_was_lost_is_told_that_it_is(fault_hub):
         assert again["results"] == [{"index": 0, "seq": 4, "duplicate": True}]
         both = dealer.publish(event("t", 1, id="x"), event("t", 2), durability="synced")
         assert both["code"] == "durability_lost" and both["count"] == 1 and both["first_seq"] == 5
+
+
+def test_a_duplicate_of_what_the_disk_has_after_all_is_told_the_truth(fault_hub):
+    """Written, and then forcing it fails: durability_lost, since nobody knows what the disk has. When the disk has been
+    looked at again it is known, and the publisher who tries again is told: kept, and how well."""
+    hub, control = fault_hub("--hub-journal-sync", "interval", "--hub-journal-interval-ms", "60000")
+    with Dealer(hub) as dealer:
+        fill(dealer, 3, durability="journaled")
+        faults.control(control, "EIO syncs 1")  # the commit passes, what is to force it does not
+        lost = dealer.publish(event("t", 1, id="x"), durability="synced")
+        assert (lost["code"], lost["first_seq"]) == ("durability_lost", 4)
+        assert dealer.publish(event("t", 1, id="x"), durability="journaled")["code"] == "durability_unavailable"
+        assert dealer.publish(event("t", 1, id="x"))["durability"] == "memory"
+        os.unlink(control)
+        wait_state(dealer, "ready")
+        for durability in ("journaled", "synced"):
+            again = dealer.publish(event("t", 1, id="x"), durability=durability)
+            assert again["success"] and again["durability"] == "synced", again
+            assert again["results"] == [{"index": 0, "seq": 4, "duplicate": True}]
+        assert position(dealer)["voids"] == []
+    hub.kill()
+    hub.start()
+    with Dealer(hub) as dealer:
+        assert numbers(history(dealer)[0]) == [1, 2, 3, 4]
+        again = dealer.publish(event("t", 1, id="x"), durability="synced")
+        assert again["success"] and again["results"] == [{"index": 0, "seq": 4, "duplicate": True}]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_was_not_stored_stays_so_until_its_id_is_forgotten(fault_hub, end):
+    """It never becomes stored, also when memory has forgotten it, and no answer says otherwise. A restart knows the ids of
+    what is stored only: there the event is a new one, and is kept."""
+    hub, control = fault_hub("--hub-history-events", "10")
+    with Dealer(hub) as dealer:
+        fill(dealer, 3, durability="synced")
+        faults.control(control, "EIO")
+        assert dealer.publish(event("t", 1, id="x"), durability="synced")["first_seq"] == 4
+        os.unlink(control)
+        wait_state(dealer, "ready")
+        fill(dealer, 30, durability="synced")  # memory forgets it
+        assert position(dealer)["voids"] == [{"from": 4, "to": 4, "reason": "not_stored"}]
+        again = dealer.publish(event("t", 1, id="x"), durability="synced")
+        assert (again["code"], again["results"]) == ("durability_lost", [{"index": 0, "seq": 4, "duplicate": True}])
+    getattr(hub, end)()
+    hub.start()
+    with Dealer(hub) as dealer:
+        again = dealer.publish(event("t", 1, id="x"), durability="synced")
+        assert again["success"] and again["count"] == 1 and "results" not in again
+        assert again["first_seq"] in numbers(history(dealer)[0])
 
 
 @pytest.mark.parametrize("door", ["hub", "gateway"])
@@ -255,6 +305,36 @@ def test_a_journal_that_outgrows_its_disk_is_degraded_until_it_may_trim(start_hu
             assert dealer.publish(*[event("t", {"pad": "x" * 10000}) for _ in range(50)], durability="memory")["success"]
         wait_until(lambda: dealer.publish(event("t"), durability="synced")["success"], 30, "room by trimming")
         assert figures(dealer)["bytes"] <= 10 << 20
+
+
+# --- a disk that does not deliver ---
+
+def test_a_page_that_cannot_be_read_ends_the_hub_and_nothing_synced_is_lost(start_hub, start_gateway):
+    """What GUARANTEES.md says of it. A map that ends before the page that is asked for raises the same signal as a disk
+    that fails to deliver it; here the file is cut under the hub, and whole again when it comes back."""
+    hub = start_hub("--hub-history-events", "10", "--hub-stats-interval-s", "0")
+    gateway = start_gateway(hub).wait_connected()
+    with Dealer(hub) as dealer:
+        fill(dealer, 3000, durability="synced")
+        path = os.path.join(hub.journal_folder, "events.mdb")
+        with open(path, "rb") as file:
+            whole = file.read()
+        os.truncate(path, 8 * 4096)
+        hub.expected_exit = -signal.SIGBUS
+        dealer.send({"action": "history", "since": "earliest"})
+        hub.wait(expect=-signal.SIGBUS)
+    assert "event=journal_unreadable" in hub.stderr
+    assert gateway.running, "its probes and its readers are served"
+    answer = notifyhub(hub, "pub", "t", "1", "--gateway", gateway.url)
+    assert answer.returncode == 3, answer
+    with open(path, "r+b") as file:
+        file.write(whole)
+    hub.start()
+    with Dealer(hub) as dealer:
+        assert numbers(history(dealer)[0]) == list(range(1, 3001))
+        assert [v["reason"] for v in position(dealer)["voids"]] == ["unclean_stop"]
+    wait_until(lambda: notifyhub(hub, "pub", "t", "2", "--durability", "synced", "--gateway", gateway.url).returncode == 0,
+               30, "publishing by the gateway that stayed")
 
 
 # --- damage ---
