@@ -7,6 +7,8 @@
  */
 #include "base/zsock.h"
 
+#include "base/zblock.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
@@ -21,6 +23,8 @@ static_assert(sizeof(struct zframe) >= sizeof(zmq_msg_t), "a frame holds the lib
 static_assert(alignof(struct zframe) >= alignof(zmq_msg_t), "and is aligned like it");
 
 #define MAX_POLL_ITEMS 16
+/* Frames up to this long live inside the library's message. */
+#define INLINE_MAX_LEN 33
 
 struct zctx {
     void *handle;
@@ -29,6 +33,7 @@ struct zctx {
 struct zsock {
     void *handle;
     bool is_monitored;
+    struct zblock *block; /* of the short frames that were sent last */
 };
 
 static zmq_msg_t *msg(struct zframe *f)
@@ -190,6 +195,7 @@ void zsock_destroy(struct zsock **s_p)
         (void)zmq_socket_monitor(s->handle, NULL, 0);
     }
     (void)zmq_close(s->handle);
+    zblock_close(&s->block);
     free(s);
 }
 
@@ -395,8 +401,31 @@ nhub_err zsock_send(struct zsock *s, struct zframe *f, bool more)
     return NHUB_OK;
 }
 
+/* A copy in the socket's block. */
+static nhub_err send_short(struct zsock *s, const void *bytes, size_t len, bool more)
+{
+    void *copy = zblock_copy(&s->block, bytes, len);
+    struct zframe frame;
+    nhub_err err = NHUB_ENOMEM;
+
+    if (!copy) {
+        return err;
+    }
+    err = zframe_init_foreign(&frame, copy, len, zblock_give_back, s->block);
+    if (err != NHUB_OK) {
+        zblock_give_back(copy, s->block);
+        return err;
+    }
+    err = zsock_send(s, &frame, more);
+    zframe_close(&frame);
+    return err;
+}
+
 nhub_err zsock_send_bytes(struct zsock *s, const void *bytes, size_t len, bool more)
 {
+    if (len > INLINE_MAX_LEN && len <= ZBLOCK_MAX_LEN) {
+        return send_short(s, bytes, len, more);
+    }
     while (zmq_send(s->handle, bytes, len, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
         if (errno != EINTR) {
             return code_of_errno();

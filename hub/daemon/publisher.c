@@ -142,33 +142,33 @@ static void count_failure(struct publisher *p, nhub_err err)
 void publisher_send(struct publisher *p, const char *type, size_t type_len, const char *line,
                     size_t len)
 {
-    struct zframe frame;
-    nhub_err err;
+    struct zframe large;
+    const bool is_large = len > PUBLISHER_LARGE_EVENT;
+    nhub_err err = NHUB_OK;
 
     /* The count of subscriptions is no reason to skip: a peer may unsubscribe prefixes that it
      * never had. That nobody ever subscribed is certain. */
     if (p->stats->subscribes == 0) {
         return;
     }
-    if (len <= PUBLISHER_LARGE_EVENT) {
-        err = zframe_init_copy(&frame, line, len);
-    } else if (has_room(p, len)) {
-        err = make_large(&frame, line, len);
-    } else {
+    if (is_large && !has_room(p, len)) {
         return;
     }
-    if (err) {
-        count_failure(p, err);
-        return;
+    zframe_init(&large);
+    if (is_large) {
+        err = make_large(&large, line, len);
     }
-    err = zsock_send_bytes(p->sock, type, type_len, true);
     if (!err) {
-        err = zsock_send(p->sock, &frame, false);
+        err = zsock_send_bytes(p->sock, type, type_len, true);
+    }
+    if (!err) {
+        err = is_large ? zsock_send(p->sock, &large, false)
+                       : zsock_send_bytes(p->sock, line, len, false);
     }
     if (err) {
         count_failure(p, err);
     }
-    zframe_close(&frame);
+    zframe_close(&large);
 }
 
 static void note_long(struct publisher *p, size_t len)
