@@ -396,29 +396,51 @@ static nhub_err open_checked(struct store *s, const char *path, struct buf *erro
     return status;
 }
 
+/* What stands under the name of the data. */
+enum data { DATA_NONE, DATA_UNUSED, DATA_THERE };
+
+static enum data look_at_data(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        return errno == ENOENT ? DATA_NONE : DATA_THERE; /* opening it says what is wrong */
+    }
+    return store_file_is_unused(path) ? DATA_UNUSED : DATA_THERE;
+}
+
+/* Makes the data where there is nothing, or nothing that was ever used. */
+static nhub_err prepare_data(struct store *s, const char *path, bool may_make, struct buf *error)
+{
+    const enum data data = look_at_data(path);
+
+    if (data == DATA_THERE) {
+        if (s->options.is_import && may_make) {
+            buf_printf(error,
+                       "there is a journal in %s already; an import needs a folder without one, "
+                       "and replaces nothing",
+                       s->folder.path);
+            return NHUB_ECONFLICT;
+        }
+        return NHUB_OK;
+    }
+    if (may_make) {
+        return store_make(s, error);
+    }
+    buf_printf(error, "there is no journal in %s%s", s->folder.path,
+               data == DATA_UNUSED ? ": nothing was ever stored in the file that is there" : "");
+    return NHUB_ENOTFOUND;
+}
+
 static nhub_err open_data(struct store *s, bool may_make, struct buf *error)
 {
     char *path = folder_file(&s->folder, FOLDER_DATA);
     nhub_err status = NHUB_OK;
-    struct stat st;
 
     if (!path) {
         return NHUB_ENOMEM;
     }
-    if (stat(path, &st) != 0 && errno == ENOENT) {
-        if (!may_make) {
-            buf_printf(error, "there is no journal in %s", s->folder.path);
-            status = NHUB_ENOTFOUND;
-        } else {
-            status = store_make(s, error);
-        }
-    } else if (s->options.is_import && may_make) {
-        buf_printf(error,
-                   "there is a journal in %s already; an import needs a folder without one, and "
-                   "replaces nothing",
-                   s->folder.path);
-        status = NHUB_ECONFLICT;
-    }
+    status = prepare_data(s, path, may_make, error);
     if (!status) {
         status = open_checked(s, path, error);
     }

@@ -49,7 +49,11 @@ nhub_err store_file_check(const char *path, struct store_file *out, const char *
         return NHUB_ESYS;
     }
     bytes = store_file_bytes(&fd);
-    *out_why = store_snapshot_newest(&bytes, &newest);
+    *out_why = bytes.size == 0
+                   ? "it is empty, too short to be a journal, and one that a hub has made never is "
+                     "(if nothing was ever published here, delete the file: the hub then begins a "
+                     "new one)"
+                   : store_snapshot_newest(&bytes, &newest);
     /* Asked for after the pages were read: beside a running hub the file may grow in between. */
     bytes = store_file_bytes(&fd);
     (void)close(fd);
@@ -64,6 +68,28 @@ nhub_err store_file_check(const char *path, struct store_file *out, const char *
         return NHUB_EPROTO;
     }
     return NHUB_OK;
+}
+
+static bool has_no_page(const struct store_tree *tree)
+{
+    return tree->root == UINT64_MAX && tree->depth == 0 && tree->entries == 0;
+}
+
+bool store_file_is_unused(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct store_snapshot newest;
+    struct store_bytes bytes;
+    const char *why = NULL;
+
+    if (fd < 0) {
+        return false;
+    }
+    bytes = store_file_bytes(&fd);
+    why = store_snapshot_newest(&bytes, &newest);
+    (void)close(fd);
+    return !why && newest.txn == 0 && newest.last_page == 1 && has_no_page(&newest.free_list) &&
+           has_no_page(&newest.tables);
 }
 
 nhub_err store_file_drop_cache(const struct folder *f)

@@ -22,6 +22,10 @@ struct store_file {
 NHUB_MUST_USE nhub_err store_file_check(const char *path, struct store_file *out,
                                         const char **out_why);
 
+/* True when LMDB made the file and nothing was ever committed to it: nothing is stored, and no
+ * number can have been given out, since that takes a reservation. */
+bool store_file_is_unused(const char *path);
+
 /* The bytes of an open file as they are now; fd must outlive their use. */
 struct store_bytes store_file_bytes(const int *fd);
 

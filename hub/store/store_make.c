@@ -3,7 +3,9 @@
  *
  * It is made under another name and gets its own by rename(2) when it is complete and on the disk.
  * So whatever stops the first start, a power cut too, leaves either no journal or a whole one, and
- * a file under the final name that is not whole is damaged, never half-made.
+ * a file under the final name that is not whole is damaged, never half-made. The one exception is a
+ * file to which nothing was ever committed, as LMDB's own tools make it: it is replaced, since it
+ * has nothing to lose.
  */
 #include "store/store_private.h"
 

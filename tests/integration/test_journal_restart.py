@@ -1,11 +1,15 @@
 # ctest: timeout=400
 """journal over restarts: epoch, numbers, bytes, ids and voids go on where they were; every door tells the same."""
+import ctypes
 import json
+import os
+import signal
 import time
 
 import pytest
 
 from support import faults
+from support.cli import notifyhub
 from support.daemons import Hub, program
 from support.journal import RESERVATION, figures, fill, history, lines, numbers, page, position
 from support.waiting import wait_until
@@ -140,6 +144,84 @@ def test_a_damaged_journal_is_refused_and_left_as_it_is(start_hub):
     assert "is damaged" in hub.stderr and "notifyhub journal " in hub.stderr
     with open(path, "rb") as file:
         assert file.read() == before
+
+
+# --- the first start ---
+
+def stopped_first_start(start_hub, **fault):
+    """A hub whose first start meets the fault; True when it came to its end all the same."""
+    hub = start_hub("--hub-stats-interval-s", "0", any_port=True, wait=False)
+    hub.env = faults.environment(hub.journal_folder, program(hub.program_name), **fault)
+    hub.spawn()
+    wait_until(lambda: hub.ready_pattern.search(hub.stdout) or not hub.running, 30, "the start or the kill")
+    if hub.running:
+        hub.signal(signal.SIGTERM)
+    ended = hub.wait(expect=(0, -signal.SIGKILL)) == 0
+    hub.env = {}
+    return hub, ended
+
+
+def starts_empty(hub):
+    """Nothing was published, so nothing is missing but, perhaps, numbers that were reserved."""
+    hub.start()
+    with Dealer(hub) as dealer:
+        assert numbers(history(dealer)[0]) == []
+        now = position(dealer)
+        assert now["seq"] in (0, RESERVATION) and len(now["voids"]) == (now["seq"] > 0), now
+        assert dealer.publish(event(), durability="synced")["first_seq"] == now["seq"] + 1
+    hub.stop()
+
+
+@pytest.mark.parametrize("when", ["before", "mid"])
+def test_a_first_start_may_be_killed_at_any_operation(start_hub, when):
+    """Between the making of the file and the first reservation too: the next start finds nothing, or all it needs."""
+    n, ended = 0, False
+    while not ended:
+        n += 1
+        hub, ended = stopped_first_start(start_hub, stop=f"{n} {when}")
+        starts_empty(hub)
+    assert n > 10
+
+
+def test_a_first_start_may_meet_a_power_cut_at_any_operation(start_hub, tmp_path):
+    log = str(tmp_path / "log")
+    hub, ended = stopped_first_start(start_hub, log=log)
+    operations = faults.read_log(log)
+    assert ended and len(operations) > 20
+    for n in range(1, len(operations)):
+        again = start_hub("--hub-stats-interval-s", "0", any_port=True, wait=False)
+        faults.power_cut(operations[:n], again.journal_folder, seed=n)
+        starts_empty(again)
+
+
+def test_a_file_in_which_nothing_was_ever_stored_is_no_obstacle(start_hub):
+    """An environment that LMDB made and nobody used has no event, and no number of it was given out."""
+    hub = start_hub(wait=False)
+    os.makedirs(hub.journal_folder)
+    path = os.path.join(hub.journal_folder, "events.mdb")
+    lmdb, env = ctypes.CDLL("liblmdb.so.0"), ctypes.c_void_p()
+    assert lmdb.mdb_env_create(ctypes.byref(env)) == 0
+    assert lmdb.mdb_env_open(env, path.encode(), 0x4000, 0o640) == 0  # MDB_NOSUBDIR
+    lmdb.mdb_env_close(env)
+    assert os.path.getsize(path) == 8192
+    done = notifyhub(hub, "journal", "info", "--path", hub.journal_folder)
+    assert done.returncode == 1 and "nothing was ever stored in the file that is there" in done.stderr, done
+    starts_empty(hub)
+
+
+def test_an_empty_file_is_refused_in_words_of_its_own(start_hub):
+    """Whether it was a journal nobody knows: it is not replaced."""
+    hub = start_hub(wait=False)
+    os.makedirs(hub.journal_folder)
+    path = os.path.join(hub.journal_folder, "events.mdb")
+    with open(path, "wb"):
+        pass
+    hub.spawn().wait(expect=1)
+    assert "it is empty" in hub.stderr and "delete the file" in hub.stderr and os.path.getsize(path) == 0
+    done = notifyhub(hub, "journal", "verify", "--path", hub.journal_folder)
+    assert done.returncode == 1 and "it is empty" in done.stderr
+    os.unlink(path)
+    starts_empty(hub)
 
 
 # --- not in order ---
