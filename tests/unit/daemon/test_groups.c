@@ -3,22 +3,50 @@
 
 #define CREATE "{\"action\":\"group_create\",\"group\":\"g\",\"since\":\"earliest\","
 
+/* A group and events of type a. */
+static void begin(struct fixture *f, const char *create, int events)
+{
+    do_it(f, create);
+    publish_events(f, "a", events);
+}
+
+/* Asks while the journal's answers wait for answer_scan(). */
+static void fetch_slowly(struct fixture *f, const char *fetch_text)
+{
+    f->journal.is_slow = true;
+    send(f, fetch_text);
+    turn(f);
+}
+
+static void answer_scan(struct fixture *f)
+{
+    assert_int_equal(fake_answer_scans(&f->journal), 1);
+    turn(f);
+}
+
+/* Acknowledges without a look at the answer. */
+static void send_ack(struct fixture *f, const char *delivery)
+{
+    char text[128];
+
+    (void)snprintf(text, sizeof text,
+                   "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-%s\"]}",
+                   delivery);
+    send(f, text);
+}
+
 /* ---- scans that are answered later ---- */
 
 static void a_fetch_waits_for_a_slow_journal(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 3);
-    f->journal.is_slow = true;
-    send(f, FETCH "\"max\":2,\"wait_ms\":0}");
-    turn(f);
+    begin(f, CREATE "\"event_type\":\"a\"}", 3);
+    fetch_slowly(f, FETCH "\"max\":2,\"wait_ms\":0}");
     NOBODY_ANSWERED(f);
     pass_ms(f, 5000); /* its time is over, but it is being served */
     NOBODY_ANSWERED(f);
-    assert_int_equal(fake_answer_scans(&f->journal), 1);
-    turn(f);
+    answer_scan(f);
     expect_deliveries(answer(f), "1.1 2.1");
 }
 
@@ -26,19 +54,15 @@ static void what_happens_during_a_slow_scan_counts(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}");
-    publish_events(f, "a", 3);
+    begin(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}", 3);
     fetch(f, "1.1 2.1 3.1");
     pass_ms(f, 1000);
-    f->journal.is_slow = true;
-    send(f, FETCH "\"max\":9,\"wait_ms\":1000}");
-    turn(f);
+    fetch_slowly(f, FETCH "\"max\":9,\"wait_ms\":1000}");
     /* While it is being read, one is acknowledged after all, and one is given back for later. */
     acknowledge(f, "1.1", "done");
     do_it(f, "{\"action\":\"nack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-2.1\"],"
              "\"delay_ms\":500}");
-    assert_int_equal(fake_answer_scans(&f->journal), 1);
-    turn(f);
+    answer_scan(f);
     expect_deliveries(answer(f), "3.2");
     f->journal.is_slow = false;
     pass_ms(f, 500);
@@ -49,11 +73,8 @@ static void what_is_trimmed_during_a_slow_scan_is_a_gap(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 10);
-    f->journal.is_slow = true;
-    send(f, FETCH "\"max\":100,\"wait_ms\":1000}");
-    turn(f);
+    begin(f, CREATE "\"event_type\":\"a\"}", 10);
+    fetch_slowly(f, FETCH "\"max\":100,\"wait_ms\":1000}");
     journal_trim(&f->journal.base, 8);
     fake_answer_scans(&f->journal);
     turn(f);
@@ -67,18 +88,14 @@ static void a_group_may_be_deleted_during_a_slow_scan(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 3);
-    f->journal.is_slow = true;
-    send(f, FETCH "\"max\":9,\"wait_ms\":1000}");
-    turn(f);
+    begin(f, CREATE "\"event_type\":\"a\"}", 3);
+    fetch_slowly(f, FETCH "\"max\":9,\"wait_ms\":1000}");
     send(f, "{\"action\":\"group_delete\",\"group\":\"g\"}");
     expect_text(f, "code", "unknown_group");
     turn(f);
     expect_text(f, "group", "g");
     do_it(f, CREATE "\"event_type\":\"a\"}");
-    assert_int_equal(fake_answer_scans(&f->journal), 1);
-    turn(f);
+    answer_scan(f);
     NOBODY_ANSWERED(f);
     f->journal.is_slow = false;
     fetch(f, "1.1 2.1 3.1");
@@ -88,11 +105,8 @@ static void a_hub_may_stop_during_a_slow_scan(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 3);
-    f->journal.is_slow = true;
-    send(f, FETCH "\"max\":9,\"wait_ms\":1000}");
-    turn(f);
+    begin(f, CREATE "\"event_type\":\"a\"}", 3);
+    fetch_slowly(f, FETCH "\"max\":9,\"wait_ms\":1000}");
     groups_set_stopping(f->groups);
     expect_deliveries(answer(f), "");
     send(f, FETCH "\"max\":9,\"wait_ms\":1000}");
@@ -103,8 +117,7 @@ static void a_journal_that_lags_is_asked_again(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 5);
+    begin(f, CREATE "\"event_type\":\"a\"}", 5);
     f->journal.visible = 2;
     fetch(f, "1.1 2.1");
     send(f, FETCH "\"max\":9,\"wait_ms\":60000}");
@@ -120,8 +133,7 @@ static void a_journal_that_fails_is_told(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 2);
+    begin(f, CREATE "\"event_type\":\"a\"}", 2);
     f->journal.scan_error = NHUB_ESYS;
     send(f, FETCH "\"max\":9,\"wait_ms\":1000}");
     turn(f);
@@ -147,7 +159,7 @@ static void answers_come_when_the_change_is_kept(void **state)
     send(f, FETCH "\"max\":9}");
     turn(f);
     expect_deliveries(answer(f), "1.1"); /* handing out waits for nothing */
-    send(f, "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-1.1\"]}");
+    send_ack(f, "1.1");
     turn(f);
     turn(f);
     NOBODY_ANSWERED(f);
@@ -159,12 +171,11 @@ static void what_was_not_kept_is_delivered_again_and_what_was_is_not(void **stat
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}");
-    publish_events(f, "a", 3);
+    begin(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}", 3);
     fetch(f, "1.1 2.1 3.1");
     acknowledge(f, "2.1", "done");
     f->journal.keeps_later = true;
-    send(f, "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-3.1\"]}");
+    send_ack(f, "3.1");
     turn(f);
     f->journal.keeps_later = false;
     die_and_start_again(f);
@@ -177,8 +188,7 @@ static void lost_notes_are_made_up_for(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}");
-    publish_events(f, "a", 4);
+    begin(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}", 4);
     f->journal.keeps_later = true;
     send(f, FETCH "\"max\":1}");
     turn(f);
@@ -198,11 +208,10 @@ static void while_the_disk_fails_answers_say_memory(void **state)
     struct fixture *f = *state;
     json_t *a;
 
-    do_it(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}");
-    publish_events(f, "a", 3);
+    begin(f, CREATE "\"visibility_ms\":1000,\"max_attempts\":0}", 3);
     fetch(f, "1.1 2.1 3.1");
     f->journal.keeps_later = true;
-    send(f, "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-1.1\"]}");
+    send_ack(f, "1.1");
     turn(f);
     fake_keep(&f->journal, false);
     a = answer(f);
@@ -212,7 +221,7 @@ static void while_the_disk_fails_answers_say_memory(void **state)
     f->journal.base.durability_now = DURABILITY_MEMORY;
     const uint64_t notes = f->journal.notes_written;
 
-    send(f, "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-2.1\"]}");
+    send_ack(f, "2.1");
     expect_text(f, "durability", "memory");
     turn(f);
     assert_true(f->journal.notes_written == notes); /* it would be lost */
@@ -232,15 +241,14 @@ static void a_new_epoch_is_told_as_a_gap(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 3);
+    begin(f, CREATE "\"event_type\":\"a\"}", 3);
     fetch(f, "1.1 2.1 3.1");
     acknowledge(f, "1.1", "done");
     fake_restart(&f->journal, "k3mzq7aa", 0);
     publish_events(f, "b", 1);
     publish_events(f, "a", 1);
     fetch(f, "2.1 gap abcdefgh-1 k3mzq7aa-0 epoch_changed");
-    send(f, "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-2.1\"]}");
+    send_ack(f, "2.1");
     turn(f);
     json_t *a = answer(f);
 
@@ -271,8 +279,7 @@ static void who_waits_is_told_of_a_new_epoch(void **state)
 /* The hub goes on at 91 behind two events; why there is nothing between is told in two ways. */
 static void go_on_behind_a_void(struct fixture *f, const char *reason)
 {
-    do_it(f, CREATE "\"event_type\":\"a\",\"visibility_ms\":1000}");
-    publish_events(f, "a", 2);
+    begin(f, CREATE "\"event_type\":\"a\",\"visibility_ms\":1000}", 2);
     fetch(f, "1.1 2.1");
     acknowledge(f, "1.1", "done");
     f->journal.voids[0] = (struct journal_void){.from = 3, .to = 90, .reason = reason};
@@ -337,7 +344,7 @@ static void what_a_group_holds_goes_by_what_is_settled(void **state)
     assert_int_equal(f->journal.held_from, 4);
     /* While no note can be written, because too much is held, acknowledging is the way out. */
     f->journal.base.durability_now = DURABILITY_MEMORY;
-    send(f, "{\"action\":\"ack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-4.1\"]}");
+    send_ack(f, "4.1");
     expect_text(f, "durability", "memory");
     pass_ms(f, 1000);
     assert_int_equal(f->journal.held_from, 5);
@@ -368,8 +375,7 @@ static void dead_letters_wait_for_room_in_the_journal(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\",\"max_attempts\":1}");
-    publish_events(f, "a", 2);
+    begin(f, CREATE "\"event_type\":\"a\",\"max_attempts\":1}", 2);
     fetch(f, "1.1 2.1");
     f->journal.base.is_full = true;
     do_it(f, "{\"action\":\"nack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-1.1\"]}");
@@ -391,8 +397,7 @@ static void a_dead_letter_is_not_repeated_after_a_restart(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\",\"max_attempts\":1,\"visibility_ms\":1000}");
-    publish_events(f, "a", 1);
+    begin(f, CREATE "\"event_type\":\"a\",\"max_attempts\":1,\"visibility_ms\":1000}", 1);
     fetch(f, "1.1");
     pass_ms(f, 1000);
     assert_int_equal(f->stats.own_events, 1);
@@ -408,8 +413,7 @@ static void what_cannot_be_routed_is_given_back(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\",\"max_attempts\":1}");
-    publish_events(f, "a", 2);
+    begin(f, CREATE "\"event_type\":\"a\",\"max_attempts\":1}", 2);
     f->peer_is_gone = true;
     send(f, FETCH "\"max\":9}");
     turn(f);
@@ -423,8 +427,7 @@ static void a_gap_that_was_told_to_nobody_is_told_again(void **state)
 {
     struct fixture *f = *state;
 
-    do_it(f, CREATE "\"event_type\":\"a\"}");
-    publish_events(f, "a", 5);
+    begin(f, CREATE "\"event_type\":\"a\"}", 5);
     journal_trim(&f->journal.base, 4);
     f->peer_is_gone = true;
     send(f, FETCH "\"max\":9}");
@@ -487,8 +490,7 @@ static struct fake_note *find_note(struct fixture *f, char kind, size_t skip)
 
 static void hand_out_in_three_notes(struct fixture *f)
 {
-    do_it(f, CREATE "\"event_type\":\"a\",\"visibility_ms\":1000,\"max_attempts\":0}");
-    publish_events(f, "a", 3);
+    begin(f, CREATE "\"event_type\":\"a\",\"visibility_ms\":1000,\"max_attempts\":0}", 3);
     for (int i = 0; i < 3; i++) {
         do_it(f, FETCH "\"max\":1}");
     }
