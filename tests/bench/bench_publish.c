@@ -153,9 +153,10 @@ static void sync_only(char **argv)
 {
     const double seconds = atof(argv[3]);
     const size_t size = (size_t)atol(argv[4]);
-    const off_t file_size = 256 << 20;
+    const off_t file_size = 64 << 20;
+    static const char zeros[1 << 20];
     char path[4096];
-    char *bytes = calloc(1, size);
+    char *bytes = malloc(size);
     uint64_t count = 0;
     int64_t start_ns = 0;
     int64_t last_ns = 0;
@@ -166,8 +167,8 @@ static void sync_only(char **argv)
     if (fd < 0 || !bytes) {
         fail(path, "cannot be made");
     }
-    for (off_t at = 0; at + (off_t)size <= file_size; at += (off_t)size) {
-        if (pwrite(fd, bytes, size, at) != (ssize_t)size) {
+    for (off_t at = 0; at < file_size; at += (off_t)sizeof zeros) {
+        if (pwrite(fd, zeros, sizeof zeros, at) != (ssize_t)sizeof zeros) {
             fail(path, "cannot be written");
         }
     }

@@ -1,1 +1,1 @@
-"""suite: what tests/bench/run is made of: systems, measures, rows, report."""
+"""suite: what tests/bench/run is made of: systems, load, measures (and durability, slow), rows, report."""

@@ -1,7 +1,7 @@
 """systems: starts and stops what is measured: our daemons, the baselines, and the peers that a user would pick instead.
 
 Each is a context manager with `pids` (the processes whose CPU time and memory count) and its ports. Every process is
-alone on its ports, on loopback.
+alone on its ports, on loopback. Their folders (journals!) lie in $NHUB_BENCH_DIR, or where temporary files lie.
 """
 import os
 import re
@@ -21,6 +21,12 @@ from support.daemons import BIN_DIR, Gateway, Hub  # noqa: E402
 
 # Of the hub's answer to a publish: what the echo sends back, too.
 ANSWER_BYTES = 182
+FOLDERS = os.environ.get("NHUB_BENCH_DIR") or tempfile.gettempdir()
+
+
+def new_folder():
+    os.makedirs(FOLDERS, exist_ok=True)
+    return tempfile.mkdtemp(prefix="nhub-bench-", dir=FOLDERS)
 
 
 def free_port():
@@ -58,7 +64,7 @@ class System:
     """A started system; `with` ends it."""
 
     def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="nhub-bench-")
+        self.folder = new_folder()
         self.processes = []
 
     def __enter__(self):
@@ -148,11 +154,10 @@ class Nchan(System):
 
     def start(self):
         self.port = free_port()
-        module = next((path for path in ("/usr/lib/nginx/modules/ngx_nchan_module.so",) if os.path.exists(path)), None)
         config = os.path.join(self.folder, "nginx.conf")
         with open(config, "w", encoding="ascii") as file:
             file.write(f"""
-                {'load_module ' + module + ';' if module else ''}
+                load_module {NCHAN_MODULE};
                 daemon off; master_process on; worker_processes 1; worker_rlimit_nofile 65536;
                 pid {self.folder}/nginx.pid; error_log {self.folder}/error.log warn;
                 user root;
@@ -200,51 +205,70 @@ class Nats(System):
 class NodeWs(System):
     """A fan-out server as one writes it by hand with Node's ws in an afternoon (node_ws.mjs)."""
 
-    def __init__(self, modules):
-        super().__init__()
-        self.modules = modules
-
     def start(self):
         self.port = free_port()
-        shutil.copy(os.path.join(ROOT, "tests", "bench", "suite", "node_ws.mjs"), self.modules)
-        wait_port(self.port, self.spawn(["node", os.path.join(self.modules, "node_ws.mjs"), str(self.port)]), "node")
+        shutil.copy(os.path.join(ROOT, "tests", "bench", "suite", "node_ws.mjs"), NODE_FOLDER)
+        wait_port(self.port, self.spawn(["node", os.path.join(NODE_FOLDER, "node_ws.mjs"), str(self.port)]), "node")
 
 
-PEER_PACKAGES = ["nginx-light", "libnginx-mod-nchan", "mosquitto", "nats-server", "wrk"]
+NCHAN_MODULE = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+NODE_FOLDER = os.path.join(ROOT, "build", "bench")
+
+# What the measures of peers need: the Debian packages, and how one sees that they are there.
+PEER_PROGRAMS = {
+    "wrk": (["wrk"], lambda: shutil.which("wrk")),
+    "nchan": (["nginx-light", "libnginx-mod-nchan"], lambda: shutil.which("nginx") and os.path.exists(NCHAN_MODULE)),
+    "mosquitto": (["mosquitto"], lambda: shutil.which("mosquitto")),
+    "nats": (["nats-server"], lambda: shutil.which("nats-server")),
+    "node": (["nodejs", "npm"], lambda: shutil.which("node") and shutil.which("npm")),
+}
 
 
-def install_peers():
-    """Installs the peers that are missing. Their own services stay off: policy-rc.d says so while dpkg runs."""
-    wanted = {"nginx": "nginx-light", "mosquitto": "mosquitto", "nats-server": "nats-server", "wrk": "wrk"}
-    missing = [package for program, package in wanted.items() if not shutil.which(program)]
-    if not os.path.exists("/usr/lib/nginx/modules/ngx_nchan_module.so"):
-        missing.append("libnginx-mod-nchan")
-    if missing:
-        print("installing", *missing, flush=True)
-        policy = "/usr/sbin/policy-rc.d"
-        made = not os.path.exists(policy)
+def is_there(peer):
+    return bool(PEER_PROGRAMS[peer][1]()) and (peer != "node" or os.path.isdir(os.path.join(NODE_FOLDER, "node_modules", "ws")))
+
+
+def install(peer):
+    """Installs a peer that is not there; returns "" or why that did not work. The run goes on without it."""
+    packages, is_installed = PEER_PROGRAMS[peer]
+    try:
+        if not is_installed():
+            print("installing", *packages, file=sys.stderr, flush=True)
+            apt_get("install", "-y", "--no-install-recommends", *packages)
+        if peer == "node" and not is_there(peer):
+            os.makedirs(NODE_FOLDER, exist_ok=True)
+            quietly(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", NODE_FOLDER, "ws@8"])
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return f"cannot install {' '.join(packages)}: {error}"
+    return "" if is_there(peer) else f"{peer} is not there after installing {' '.join(packages)}"
+
+
+def quietly(command, **options):
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False, timeout=600, **options)
+    if done.returncode != 0:
+        raise RuntimeError((done.stderr.strip().splitlines() or ["failed"])[-1])
+
+
+def apt_get(*words):
+    """Services of what is installed stay off: policy-rc.d says so while dpkg runs."""
+    policy = "/usr/sbin/policy-rc.d"
+    made = not os.path.exists(policy)
+    if made:
+        with open(policy, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+        os.chmod(policy, 0o755)
+    try:
+        quietly(["apt-get", *words], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    finally:
         if made:
-            with open(policy, "w", encoding="ascii") as file:
-                file.write("#!/bin/sh\nexit 101\n")
-            os.chmod(policy, 0o755)
-        try:
-            subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", *missing], check=True,
-                           stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-        finally:
-            if made:
-                os.remove(policy)
+            os.remove(policy)
 
 
-def install_node_ws():
-    """npm's ws in build/bench; returns the folder, or None without npm."""
-    if not shutil.which("npm"):
-        return None
-    folder = os.path.join(ROOT, "build", "bench")
-    os.makedirs(folder, exist_ok=True)
-    if not os.path.isdir(os.path.join(folder, "node_modules", "ws")):
-        subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, "ws@8"], check=True,
-                       stdout=subprocess.DEVNULL)
-    return folder
+def versions():
+    """Of what is there."""
+    commands = {"nginx": ["nginx", "-v"], "mosquitto": ["mosquitto", "-h"], "nats-server": ["nats-server", "-v"],
+                "node": ["node", "--version"], "wrk": ["wrk", "-v"]}
+    return {name: version(command) for name, command in commands.items() if shutil.which(name)}
 
 
 def version(command):
