@@ -1,38 +1,10 @@
 /*
  * What the sequencer promises, case by case. Random histories: test_link_sequencer_histories.c.
  */
-#include "gateway/link_sequencer.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "sequencer_fixture.h"
 
 #define EPOCH_A "aaaaaaaa"
 #define EPOCH_B "bbbbbbbb"
-
-struct fixture {
-    struct gateway_counters counters;
-    struct link_sequencer *s;
-    int64_t now_ms;
-    char log[8192]; /* what was told, in words: "e5 b3 g5-7:retention up7 down" */
-};
-
-static void start_with(struct fixture *f, uint64_t backfill, size_t max_held)
-{
-    const struct link_sequencer_options options = {.backfill_events = backfill,
-                                                   .max_held_bytes = max_held,
-                                                   .wait_ms = 2000,
-                                                   .counters = &f->counters};
-
-    memset(f, 0, sizeof *f);
-    f->now_ms = 1000;
-    assert_int_equal(link_sequencer_create(&f->s, &options), NHUB_OK);
-}
 
 static int setup(void **state)
 {
@@ -41,33 +13,6 @@ static int setup(void **state)
     start_with(f, 100, 1 << 20);
     *state = f;
     return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    link_sequencer_destroy(&f->s);
-    free(f);
-    return 0;
-}
-
-static struct feed_event *make(const char *epoch, uint64_t seq)
-{
-    struct feed_event *event = NULL;
-    struct position position = {.seq = seq};
-
-    memcpy(position.epoch, epoch, sizeof position.epoch);
-    assert_int_equal(feed_event_create(&event, &position, "t", 1, "0123456789", 10), NHUB_OK);
-    return event;
-}
-
-static void arrive(struct fixture *f, const char *epoch, uint64_t seq)
-{
-    struct feed_event *event = make(epoch, seq);
-
-    link_sequencer_event(f->s, &event, f->now_ms);
-    assert_null(event);
 }
 
 static struct link_head head_of(const char *epoch, uint64_t seq, uint64_t oldest)
@@ -107,62 +52,6 @@ static void page(struct fixture *f, const char *epoch, uint64_t from, uint64_t t
         events[count++] = make(epoch, i);
     }
     link_sequencer_page(f->s, &p, events, count, f->now_ms);
-}
-
-static void expect_wish(struct fixture *f, uint64_t since, uint64_t limit)
-{
-    struct position position;
-    uint64_t wanted = 0;
-
-    assert_true(link_sequencer_wants_page(f->s, f->now_ms, &position, &wanted));
-    assert_int_equal(position.seq, since);
-    assert_int_equal(wanted, limit);
-}
-
-static void expect_no_wish(struct fixture *f)
-{
-    struct position position;
-    uint64_t wanted = 0;
-
-    assert_false(link_sequencer_wants_page(f->s, f->now_ms, &position, &wanted));
-}
-
-static void add_word(struct fixture *f, const struct feed_item *item)
-{
-    char *end = f->log + strlen(f->log);
-    const size_t room = sizeof f->log - strlen(f->log);
-    const char *blank = f->log[0] ? " " : "";
-    int n = 0;
-
-    if (item->kind == FEED_EVENT || item->kind == FEED_BACKFILL) {
-        n = snprintf(end, room, "%s%s%llu", blank, item->kind == FEED_EVENT ? "e" : "b",
-                     (unsigned long long)item->event->position.seq);
-    } else if (item->kind == FEED_GAP) {
-        n = snprintf(end, room, "%sg%llu-%llu:%s", blank, (unsigned long long)item->gap.from.seq,
-                     (unsigned long long)item->gap.to.seq, gap_reason_name(item->gap.reason));
-    } else if (item->link_up) {
-        n = snprintf(end, room, "%sup%llu", blank, (unsigned long long)item->position.seq);
-    } else {
-        n = snprintf(end, room, "%sdown", blank);
-    }
-    assert_true(n > 0 && (size_t)n < room);
-}
-
-/* Checks what was told since the last call. */
-static void expect(struct fixture *f, const char *words)
-{
-    struct feed_item *last = NULL;
-    struct feed_item *item = link_sequencer_take(f->s, &last);
-
-    f->log[0] = '\0';
-    while (item) {
-        struct feed_item *next = (struct feed_item *)(void *)item->letter.next;
-
-        add_word(f, item);
-        feed_item_free(&item);
-        item = next;
-    }
-    assert_string_equal(f->log, words);
 }
 
 /* The same for what was told as overdue: the numbers of these. */
@@ -589,42 +478,52 @@ static void a_hole_counts_as_behind_after_half_a_second(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(events_in_order_are_told_as_they_come, setup, teardown),
-        cmocka_unit_test_setup_teardown(repeats_are_dropped_and_counted, setup, teardown),
-        cmocka_unit_test_setup_teardown(events_behind_a_hole_wait_for_the_refill, setup, teardown),
+        cmocka_unit_test_setup_teardown(events_in_order_are_told_as_they_come, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(repeats_are_dropped_and_counted, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(events_behind_a_hole_wait_for_the_refill, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_page_longer_than_the_hole_changes_nothing, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_hole_that_nobody_fills_becomes_an_exact_gap, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failed_page_is_asked_for_again_after_a_pause, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(the_hubs_gap_is_passed_on_with_its_reason, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_a_page_leaves_out_is_not_stored, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_tail_is_lost_only_after_its_grace, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_tail_that_comes_in_time_is_no_loss, setup, teardown),
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_hubs_gap_is_passed_on_with_its_reason, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_a_page_leaves_out_is_not_stored, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_tail_is_lost_only_after_its_grace, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_tail_that_comes_in_time_is_no_loss, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(the_first_connect_brings_backfill_then_live, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(backfill_begins_at_the_oldest_that_is_kept, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(backfill_that_cannot_be_had_does_not_stop_live, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(backfill_that_ends_early_is_told_as_a_gap, setup, teardown),
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(backfill_that_ends_early_is_told_as_a_gap, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_lost_link_is_told_and_refilled_from_the_last_event, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_new_epoch_is_a_gap_and_then_all_of_it, setup, teardown),
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_new_epoch_is_a_gap_and_then_all_of_it, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_new_epoch_without_events_is_told_at_once, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_page_of_another_epoch_is_not_used, setup, teardown),
-        cmocka_unit_test_setup_teardown(voids_are_gaps_that_nobody_refills, setup, teardown),
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_page_of_another_epoch_is_not_used, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(voids_are_gaps_that_nobody_refills, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_behind_a_hole_is_fetched_later, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(what_is_skipped_is_fetched_later, setup, teardown),
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_skipped_is_fetched_later, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(what_was_missed_and_what_waited_behind_it_is_overdue, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(what_was_sent_while_we_were_away_is_overdue, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_hole_counts_as_behind_after_half_a_second, setup,
-                                        teardown),
+                                        fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,16 +4,7 @@
  */
 #include "gateway/link_voids.h"
 
-#include "gateway/link_sequencer.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "sequencer_fixture.h"
 
 #define EPOCH "aaaaaaaa"
 
@@ -72,44 +63,20 @@ static void counting_back_leaves_voids_out(void **state)
 
 /* ---- the sequencer ---- */
 
-struct fixture {
-    struct gateway_counters counters;
-    struct link_sequencer *s;
-    int64_t now_ms;
-    char log[1024];
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    const struct link_sequencer_options options = {.backfill_events = 10,
-                                                   .max_held_bytes = 1 << 20,
-                                                   .wait_ms = 2000,
-                                                   .counters = &f->counters};
+    struct fixture *f = malloc(sizeof *f);
 
-    f->now_ms = 1000;
-    assert_int_equal(link_sequencer_create(&f->s, &options), NHUB_OK);
+    assert_non_null(f);
+    start_with(f, 10, 1 << 20);
     *state = f;
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    link_sequencer_destroy(&f->s);
-    free(f);
-    return 0;
-}
-
-static void arrive(struct fixture *f, uint64_t from, uint64_t to)
+static void arrive_all(struct fixture *f, uint64_t from, uint64_t to)
 {
     for (uint64_t seq = from; seq <= to; seq++) {
-        const struct position position = {.epoch = EPOCH, .seq = seq};
-        struct feed_event *event = NULL;
-
-        assert_int_equal(feed_event_create(&event, &position, "t", 1, "0123456789", 10), NHUB_OK);
-        link_sequencer_event(f->s, &event, f->now_ms);
+        arrive(f, EPOCH, seq);
     }
 }
 
@@ -126,67 +93,17 @@ static void head(struct fixture *f, uint64_t seq, uint64_t from, uint64_t to,
     link_sequencer_tick(f->s, f->now_ms);
 }
 
-static void wish(struct fixture *f, uint64_t since, uint64_t limit)
-{
-    struct position position;
-    uint64_t wanted = 0;
-
-    assert_true(link_sequencer_wants_page(f->s, f->now_ms, &position, &wanted));
-    assert_int_equal(position.seq, since);
-    assert_int_equal(wanted, limit);
-}
-
-static void no_wish(struct fixture *f)
-{
-    struct position position;
-    uint64_t wanted = 0;
-
-    assert_false(link_sequencer_wants_page(f->s, f->now_ms, &position, &wanted));
-}
-
-static void describe(struct fixture *f, const struct feed_item *item)
-{
-    const size_t len = strlen(f->log);
-
-    if (item->kind == FEED_GAP) {
-        snprintf(f->log + len, sizeof f->log - len, "g%llu-%llu:%s ",
-                 (unsigned long long)item->gap.from.seq, (unsigned long long)item->gap.to.seq,
-                 gap_reason_name(item->gap.reason));
-    } else if (item->kind == FEED_LINK) {
-        snprintf(f->log + len, sizeof f->log - len, item->link_up ? "up " : "down ");
-    } else {
-        snprintf(f->log + len, sizeof f->log - len, "e%llu ",
-                 (unsigned long long)item->event->position.seq);
-    }
-}
-
-static void expect(struct fixture *f, const char *log)
-{
-    struct feed_item *last = NULL;
-    struct feed_item *item = link_sequencer_take(f->s, &last);
-
-    f->log[0] = '\0';
-    while (item) {
-        struct feed_item *next = (struct feed_item *)(void *)item->letter.next;
-
-        describe(f, item);
-        feed_item_free(&item);
-        item = next;
-    }
-    assert_string_equal(f->log, log);
-}
-
 static void a_clean_restart_is_no_gap(void **state)
 {
     struct fixture *f = *state;
 
     head(f, 0, 0, 0, 0);
-    arrive(f, 1, 3);
+    arrive_all(f, 1, 3);
     link_sequencer_lost(f->s, f->now_ms);
     head(f, 3, 0, 0, 0);
-    arrive(f, 4, 5);
-    expect(f, "up e1 e2 e3 down up e4 e5 ");
-    no_wish(f);
+    arrive_all(f, 4, 5);
+    expect(f, "up0 e1 e2 e3 down up3 e4 e5");
+    expect_no_wish(f);
 }
 
 static void a_crash_is_a_gap_from_the_last_event_that_came(void **state)
@@ -194,13 +111,13 @@ static void a_crash_is_a_gap_from_the_last_event_that_came(void **state)
     struct fixture *f = *state;
 
     head(f, 0, 0, 0, 0);
-    arrive(f, 1, 5);
+    arrive_all(f, 1, 5);
     link_sequencer_lost(f->s, f->now_ms);
     head(f, 1000, 4, 1000, GAP_UNCLEAN_STOP); /* 4 and 5 came live, the disk does not have them */
-    expect(f, "up e1 e2 e3 e4 e5 down up g5-1000:unclean_stop ");
-    no_wish(f);
-    arrive(f, 1001, 1001);
-    expect(f, "e1001 ");
+    expect(f, "up0 e1 e2 e3 e4 e5 down up5 g5-1000:unclean_stop");
+    expect_no_wish(f);
+    arrive(f, EPOCH, 1001);
+    expect(f, "e1001");
 }
 
 static void a_void_whose_events_are_on_their_way_is_no_gap(void **state)
@@ -208,14 +125,14 @@ static void a_void_whose_events_are_on_their_way_is_no_gap(void **state)
     struct fixture *f = *state;
 
     head(f, 0, 0, 0, 0);
-    arrive(f, 1, 1);
+    arrive(f, EPOCH, 1);
     /* The answer overtakes 2 to 4, which went out live while the disk took nothing. */
     head(f, 4, 2, 4, GAP_NOT_STORED);
-    expect(f, "up e1 ");
-    arrive(f, 2, 5);
+    expect(f, "up0 e1");
+    arrive_all(f, 2, 5);
     f->now_ms += 3000;
     link_sequencer_tick(f->s, f->now_ms);
-    expect(f, "e2 e3 e4 e5 ");
+    expect(f, "e2 e3 e4 e5");
 }
 
 static void a_void_that_was_lost_on_the_way_is_told_without_a_refill(void **state)
@@ -223,12 +140,12 @@ static void a_void_that_was_lost_on_the_way_is_told_without_a_refill(void **stat
     struct fixture *f = *state;
 
     head(f, 0, 0, 0, 0);
-    arrive(f, 1, 1);
+    arrive(f, EPOCH, 1);
     head(f, 6, 2, 4, GAP_NOT_STORED);
-    arrive(f, 3, 3);
-    arrive(f, 6, 6);
-    expect(f, "up e1 g1-2:not_stored e3 g3-4:not_stored ");
-    wish(f, 4, 1);
+    arrive(f, EPOCH, 3);
+    arrive(f, EPOCH, 6);
+    expect(f, "up0 e1 g1-2:not_stored e3 g3-4:not_stored");
+    expect_wish(f, 4, 1);
 }
 
 static void a_lost_tail_in_a_void_is_told_after_its_grace(void **state)
@@ -236,15 +153,15 @@ static void a_lost_tail_in_a_void_is_told_after_its_grace(void **state)
     struct fixture *f = *state;
 
     head(f, 0, 0, 0, 0);
-    arrive(f, 1, 1);
+    arrive(f, EPOCH, 1);
     f->now_ms += 2000;
     head(f, 4, 2, 4, GAP_NOT_STORED);
     f->now_ms += 499;
     link_sequencer_tick(f->s, f->now_ms);
-    expect(f, "up e1 ");
+    expect(f, "up0 e1");
     f->now_ms += 1;
     link_sequencer_tick(f->s, f->now_ms);
-    expect(f, "g1-4:not_stored ");
+    expect(f, "g1-4:not_stored");
 }
 
 static void the_backfill_reaches_over_a_void(void **state)
@@ -252,7 +169,7 @@ static void the_backfill_reaches_over_a_void(void **state)
     struct fixture *f = *state;
 
     head(f, 1000, 51, 998, GAP_UNCLEAN_STOP);
-    wish(f, 42, 958); /* ten events: 43 to 50, 999, 1000 */
+    expect_wish(f, 42, 958); /* ten events: 43 to 50, 999, 1000 */
 }
 
 int main(void)
@@ -260,16 +177,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_newest_voids_are_kept),
         cmocka_unit_test(counting_back_leaves_voids_out),
-        cmocka_unit_test_setup_teardown(a_clean_restart_is_no_gap, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clean_restart_is_no_gap, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_crash_is_a_gap_from_the_last_event_that_came, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_void_whose_events_are_on_their_way_is_no_gap, setup,
-                                        teardown),
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_void_that_was_lost_on_the_way_is_told_without_a_refill,
-                                        setup, teardown),
+                                        setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_lost_tail_in_a_void_is_told_after_its_grace, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(the_backfill_reaches_over_a_void, setup, teardown),
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_backfill_reaches_over_a_void, setup, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
