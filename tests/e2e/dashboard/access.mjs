@@ -150,6 +150,63 @@ export async function types_fit_into_their_card({ page, open }) {
   }
 }
 
+export async function clients_lose_nothing_at_any_width({ browser, page, open }) {
+  const patterns = ["housekeeping:temperature", "new_setup", "order:created"];
+  await act("request", { method: "PUT", path: "/groups/billing", body: { event_type: patterns } });
+  await open(`#/live?${patterns.map((type) => `event_type=${type}`).join("&")}`, await browser.page());
+  await open("#/clients");
+  await page.waitForSelector("tr[data-client] .chip:text-is('new_setup')");
+  await page.waitForSelector("tr[data-group=billing]");
+  for (const width of [1920, 1400, 1200, 1000, 800, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    for (const row of ["tr[data-client]:has(.chip.mono)", "tr[data-group]"]) {
+      const cells = await page.$eval(row, (found) => [...found.children].map((cell) => [cell.textContent, cell.getBoundingClientRect().right, cell.offsetWidth]));
+      assert.equal(cells.length, row.includes("client") ? 11 : 9);
+      assert.ok(cells.every(([text, right, wide]) => text !== "" && wide > 0 && right <= width), `${width}: ${JSON.stringify(cells)}`);
+      const chips = await page.$$eval(`${row} .chip`, (all) => all.map((chip) => [chip.textContent, chip.offsetHeight, chip.scrollWidth - chip.clientWidth]));
+      assert.equal(chips.length, 3);
+      assert.ok(chips.every(([, height, hidden]) => height < 30 && hidden <= 0), `${width}, each name whole in one line: ${JSON.stringify(chips)}`);
+    }
+  }
+}
+
+export async function what_strangers_write_stays_text({ page, open }) {
+  const html = "<img src=x onerror=alert(1)>";
+  await push([{ html: "<b>bold</b>" }], { type: html, source: "<i>source</i>" });
+  await push([{ "טקסט": "שלום", n: 1 }], { type: "אירוע:חדש", source: "ספק" });
+  await push([{ text: `${"word ".repeat(2000)}\u202e${"x".repeat(5000)}` }], { type: "y".repeat(255), source: "z".repeat(200) });
+  for (const view of ["live", "types"]) {
+    await open(`#/${view}`);
+    await page.waitForSelector(`main >> text=${html}`);
+    await page.waitForSelector("main >> text=אירוע:חדש");
+    for (const width of [1400, 390]) {
+      await page.setViewportSize({ width, height: 844 });
+      await page.waitForFunction((room) => document.documentElement.scrollWidth <= room, width);
+    }
+    assert.equal(await page.$("main img, main b, main i"), null);
+  }
+  await open("#/live");
+  await page.click(".row[data-seq='3']"); // ten thousand characters
+  await page.waitForSelector(".details .json");
+  const [needed, room] = await page.$eval(".details", (details) => [details.scrollWidth, details.clientWidth]);
+  assert.ok(needed <= room, `${needed} of ${room}`);
+}
+
+export async function very_many_types_leave_out_their_values({ page, open }) {
+  await push([1], { type: "first" });
+  await open("#/types");
+  await page.waitForSelector("th:text-is('Newest value')");
+  for (let n = 0; n < 2000; n += 500) {
+    await act("push", { events: Array.from({ length: 500 }, (_, i) => ({ event_type: `type.${n + i}`, source_service: "probe", data: i })) });
+  }
+  await page.waitForSelector(".table-head >> text=2,001 types");
+  await page.waitForSelector("th:text-is('Newest value')", { state: "detached" });
+  await page.waitForSelector("text=The first 200 of 2,001");
+  await page.fill("[aria-label='Filter by type or publisher']", "type.1999");
+  await page.click("tr[data-type='type.1999'] button.open");
+  await page.waitForSelector(".newest .json:has-text('type.1999')");
+}
+
 export async function dark_is_dark({ page, open }) {
   await open();
   const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);

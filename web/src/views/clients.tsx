@@ -22,7 +22,7 @@ function Patterns({ types }: { types: string[] | undefined }): JSX.Element {
   const shown = isAll ? ["everything"] : types.slice(0, 4);
   return (
     <ul class="chips">
-      {shown.map((type) => <li key={type} class={isAll ? "chip soft" : "chip mono"}>{type}</li>)}
+      {shown.map((type) => <li key={type} class={isAll ? "chip soft" : "chip mono"} title={isAll ? undefined : type}>{type}</li>)}
       {types.length > 4 && <li class="chip soft" title={types.join(", ")}>{types.length - 4} more</li>}
     </ul>
   );
@@ -69,13 +69,13 @@ function ClientRow({ client, now }: { client: Client; now: number }): JSX.Elemen
       <td><span class="state" data-state={client.state}>{client.state}</span></td>
       <td class="patterns-cell"><Patterns types={client.event_type} />
         {client.groups?.map((group) => <span key={group.group} class="chip group-chip">group <b>{group.group}</b> as {group.member}, holds {count(group.held)}</span>)}</td>
-      <td class="numeric mono wide-only" title={client.position ?? ""}>{count(seqOf(client.position))}</td>
+      <td class="numeric mono" data-label="position" title={client.position ?? ""}>{count(seqOf(client.position))}</td>
       <td class="numeric" data-label="lag" data-tone={lag > 1000 ? "warn" : undefined}>{count(lag)}</td>
-      <td class="numeric wide-only">{count(client.delivered)}</td>
+      <td class="numeric" data-label="delivered">{count(client.delivered)}</td>
       <td class="numeric" data-label="dropped" data-tone={(client.dropped ?? 0) > 0 ? "bad" : undefined}>{count(client.dropped)}</td>
-      <td class="numeric wide-only nowrap">{bytes(client.waiting_bytes)}</td>
-      <td class="numeric wide-only nowrap">{duration(now - client.connected_at)}</td>
-      <td class="numeric"><button type="button" class="quiet danger" aria-label={`Disconnect ${client.peer}`} onClick={() => (asking.value = client)}>Disconnect</button></td>
+      <td class="numeric nowrap" data-label="waiting">{bytes(client.waiting_bytes)}</td>
+      <td class="numeric nowrap" data-label="connected for">{duration(now - client.connected_at)}</td>
+      <td class="numeric action-cell"><button type="button" class="quiet danger" aria-label={`Disconnect ${client.peer}`} onClick={() => (asking.value = client)}>Disconnect</button></td>
     </tr>
   );
 }
@@ -116,8 +116,8 @@ function Clients(): JSX.Element {
           <div class="table-scroll" role="region" aria-label="Connected clients" tabIndex={0}>
             <table class="as-cards">
               <thead><tr><th scope="col">Door</th><th scope="col">Peer</th><th scope="col">State</th><th scope="col">Subscribed</th>
-                <th scope="col" class="numeric wide-only">Position</th><th scope="col" class="numeric">Lag</th><th scope="col" class="numeric wide-only">Delivered</th>
-                <th scope="col" class="numeric">Dropped</th><th scope="col" class="numeric wide-only">Waiting</th><th scope="col" class="numeric wide-only">Connected</th>
+                <th scope="col" class="numeric">Position</th><th scope="col" class="numeric">Lag</th><th scope="col" class="numeric">Delivered</th>
+                <th scope="col" class="numeric">Dropped</th><th scope="col" class="numeric">Waiting</th><th scope="col" class="numeric">Connected</th>
                 <th scope="col"><span class="visually-hidden">Action</span></th></tr></thead>
               <tbody>{value.rows.map((client) => <ClientRow key={client.id} client={client} now={now} />)}</tbody>
             </table>
@@ -154,9 +154,9 @@ function GroupRow({ group }: { group: Group }): JSX.Element {
         <td class="patterns-cell"><Patterns types={group.event_type} /></td>
         <td class="numeric" data-label="lag" data-tone={group.lag > 1000 ? "warn" : undefined}>{count(group.lag)}</td>
         <td class="numeric" data-label="pending">{count(group.pending)}</td>
-        <td class="numeric wide-only">{count(group.delayed)}</td>
+        <td class="numeric" data-label="delayed">{count(group.delayed)}</td>
         <td class="numeric" data-label="done">{count(group.acked)}</td>
-        <td class="numeric wide-only">{count(group.redelivered)}</td>
+        <td class="numeric" data-label="again">{count(group.redelivered)}</td>
         <td class="numeric" data-label="dead letters" data-tone={group.dead_letters > 0 ? "warn" : undefined}>{count(group.dead_letters)}</td>
         <td class="numeric" data-label="lost" data-tone={group.lost > 0 ? "bad" : undefined}>{count(group.lost)}</td>
       </tr>
@@ -180,7 +180,7 @@ function Groups(): JSX.Element {
     <div class="table-scroll" role="region" aria-label="Table of the consumer groups" tabIndex={0}>
       <table class="as-cards">
         <thead><tr><th scope="col">Group</th><th scope="col">Patterns</th><th scope="col" class="numeric">Lag</th><th scope="col" class="numeric">Pending</th>
-          <th scope="col" class="numeric wide-only">Delayed</th><th scope="col" class="numeric">Done</th><th scope="col" class="numeric wide-only">Again</th>
+          <th scope="col" class="numeric">Delayed</th><th scope="col" class="numeric">Done</th><th scope="col" class="numeric">Again</th>
           <th scope="col" class="numeric">Dead letters</th><th scope="col" class="numeric">Lost</th></tr></thead>
         <tbody>{value.map((group) => <GroupRow key={group.group} group={group} />)}</tbody>
       </table>

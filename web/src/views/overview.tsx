@@ -15,6 +15,7 @@ const span = signal(300);
 const IN = ["HTTP", "WebSocket", OTHERS];
 const OUT = ["SSE", "WebSocket", "HTTP"];
 const SUBSCRIBERS = ["SSE", "WebSocket", OTHERS];
+const NO_BREAK = "\u00a0"; /* between a name and its figure */
 const REASONS = 5; /* lines of a chart that can still be told apart */
 
 function Health({ name, verdict, facts }: { name: string; verdict: Verdict; facts: [string, ComponentChildren][] }): JSX.Element {
@@ -64,13 +65,13 @@ function Tile({ name, value, unit, detail, tone }: { name: string; value: string
   return (
     <div class="card tile" data-tone={tone}>
       <dt>{name}</dt>
-      <dd><span class="figure" data-size={value.length > 6 ? "long" : undefined}>{value}</span>{unit && <span class="unit">{unit}</span>}<small>{detail}</small></dd>
+      <dd><span class="figure" data-size={value.length > 6 ? "long" : value.length > 3 ? "middle" : undefined}>{value}</span>{unit && <span class="unit">{unit}</span>}<small>{detail}</small></dd>
     </div>
   );
 }
 
-function parts(values: Partial<Record<string, number | null>>, write: (value: number | null | undefined) => string): string {
-  return Object.entries(values).map(([name, value]) => `${name} ${write(value)}`).join(" · ");
+function parts(values: Record<string, number | null | undefined>, write: (value: number | null | undefined) => string): string {
+  return Object.entries(values).map(([name, value]) => `${name} ${write(value)}`.replaceAll(" ", NO_BREAK)).join(" · ");
 }
 
 function Tiles({ found }: { found: Stats }): JSX.Element {
@@ -84,11 +85,11 @@ function Tiles({ found }: { found: Stats }): JSX.Element {
     <dl class="tiles">
       <Tile name="Events in" value={rate(total(inTotal))} unit="/s" detail={parts(door("in", IN), rate)} />
       <Tile name="Events out" value={rate(total((sample) => sum(sample.out)))} unit="/s" detail={parts(door("out", OUT), rate)} />
-      <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={parts(last.subscribers, count).replace("ZeroMQ", "ZeroMQ patterns")} />
+      <Tile name="Subscribers" value={count(sum(found.gateway.subscribers))} detail={parts(Object.fromEntries(SUBSCRIBERS.map((name) => [name === OTHERS ? "ZeroMQ patterns" : name, last.subscribers[name]])), count)} />
       <Tile name="Lag" value={count(last.lag)} unit="events" tone={last.lag > 1000 ? "warn" : undefined as never}
         detail={`slowest reader; ${behindText(found, last.behind ? count(last.behind) : null)}`} />
       <Tile name="Drops and refusals" value={count(drops)} tone={dropRate > 0 ? "warn" : undefined as never}
-        detail={drops === 0 ? "none since the start" : `${rate(dropRate)}/s now`} />
+        detail={[drops === 0 ? "none since the start" : `${rate(dropRate)}/s now`, last.hubStart === null ? "those of the hub are unknown" : ""].filter(Boolean).join("; ")} />
     </dl>
   );
 }

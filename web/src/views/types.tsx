@@ -52,7 +52,7 @@ function Detail({ row }: { row: TypeRow }): JSX.Element {
         <button type="button" onClick={() => go("publish", only)}><Icon name="publish" /><span>Publish one</span></button>
       </div>
       <div>
-        <h2>Published by</h2>
+        <h2>{plural(row.count, "event")}, published by</h2>
         <ul class="chips">{row.sources.map((source) => <li key={source.source_service} class="chip"><span class="mono">{source.source_service}</span> {count(source.count)}</li>)}</ul>
       </div>
       <div class="newest">
@@ -64,7 +64,7 @@ function Detail({ row }: { row: TypeRow }): JSX.Element {
   );
 }
 
-function Row({ row, now }: { row: TypeRow; now: number }): JSX.Element {
+function Row({ row, now, hasValues }: { row: TypeRow; now: number; hasValues: boolean }): JSX.Element {
   const isOpen = opened.value === row.event_type;
   const value = memberText(row.event ?? "", "data");
   return (
@@ -77,7 +77,7 @@ function Row({ row, now }: { row: TypeRow; now: number }): JSX.Element {
         <td class="numeric not-phone">{count(row.count)}</td>
         <td class="wide-only sources">{row.sources.map((source) => source.source_service).join(", ")}</td>
         <td class="numeric nowrap">{ago(row.last_seen, now)}</td>
-        <td class="wide-only value"><code>{value.slice(0, 200)}</code></td>
+        {hasValues && <td class="wide-only value"><code>{value.slice(0, 200)}</code></td>}
       </tr>
       {isOpen && <tr class="detail-row"><td colSpan={7}><Detail row={row} /></td></tr>}
     </>
@@ -87,6 +87,7 @@ function Row({ row, now }: { row: TypeRow; now: number }): JSX.Element {
 function Table({ found }: { found: Types }): JSX.Element {
   const rows = arrange(found.rows, order.value, filter.value);
   const now = Date.now() / 1000;
+  const hasValues = found.rows.some((row) => row.event !== undefined); /* of very many types they are not asked for */
   return (
     <>
       <header class="table-head">
@@ -99,11 +100,11 @@ function Table({ found }: { found: Types }): JSX.Element {
         ? <Empty icon="filter" title="No type matches"><p>The filter looks at names of types and of publishers.</p></Empty>
         : (
           <div class="table-scroll" role="region" aria-label="Event types" tabIndex={0}>
-            <table class="types-table">
+            <table class="types-table" data-values={hasValues ? "" : undefined}>
               <thead><tr><Column name="Type" by="name" /><Column name="Per second" by="rate" numeric /><th scope="col" class="not-phone"><span class="visually-hidden">Rate, drawn</span></th>
                 <Column name="Events" by="count" numeric wide /><th scope="col" class="wide-only">Published by</th><Column name="Last" by="seen" numeric />
-                <th scope="col" class="wide-only">Newest value</th></tr></thead>
-              <tbody>{rows.slice(0, SHOWN).map((row) => <Row key={row.n} row={row} now={now} />)}</tbody>
+                {hasValues && <th scope="col" class="wide-only">Newest value</th>}</tr></thead>
+              <tbody>{rows.slice(0, SHOWN).map((row) => <Row key={row.n} row={row} now={now} hasValues={hasValues} />)}</tbody>
             </table>
           </div>
         )}
