@@ -1,15 +1,13 @@
 /*
- * journal_info: what `notifyhub journal info` and `verify` print.
+ * journal_info: what `notifyhub journal info` prints.
  */
 #include "cli/journal.h"
-#include "store/store_verify.h"
 #include "wire/position.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define PROBLEMS_SHOWN 100
-#define VOIDS_LISTED   1000
+#define VOIDS_LISTED 1000
 
 struct info {
     struct store_meta meta;
@@ -174,65 +172,4 @@ int journal_info(const struct journal_job *job)
     buf_fini(&info.voids);
     store_close(&store);
     return cli_flush() ? status : CLI_NEGATIVE;
-}
-
-/* ---- verify ---- */
-
-struct verifying {
-    const struct cli *cli;
-    struct journal_progress progress;
-    uint64_t shown;
-};
-
-static void on_problem(void *context, const char *text)
-{
-    struct verifying *v = context;
-
-    journal_progress_end(&v->progress);
-    v->shown++;
-    if (v->shown <= PROBLEMS_SHOWN) {
-        (void)printf("%s\n", text);
-    } else if (v->shown == PROBLEMS_SHOWN + 1) {
-        (void)printf("… more are only counted\n");
-    }
-}
-
-static void on_progress(void *context, const char *what, uint64_t done, uint64_t of)
-{
-    struct verifying *v = context;
-
-    journal_progress_tell(&v->progress, what, done, of);
-}
-
-int journal_verify(const struct journal_job *job)
-{
-    struct verifying state = {.cli = job->cli, .progress = {.cli = job->cli}};
-    struct store_verify verify = {
-        .problem = on_problem, .progress = on_progress, .context = &state};
-    nhub_err err = NHUB_OK;
-    int status = CLI_OK;
-    struct store *store = journal_open(job, &status);
-
-    if (!store) {
-        return status;
-    }
-    err = store_verify(store, &verify);
-    journal_progress_end(&state.progress);
-    store_close(&store);
-    if (err != NHUB_OK) {
-        cli_error(job->cli, "cannot look at everything: %s", nhub_strerror(err));
-        return CLI_NEGATIVE;
-    }
-    if (job->cli->is_json) {
-        (void)printf("{\"problems\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"events\":%" PRIu64
-                     ",\"voids\":%" PRIu64 ",\"ids\":%" PRIu64 ",\"notes\":%" PRIu64 "}\n",
-                     verify.problems, verify.pages, verify.records, verify.voids, verify.ids,
-                     verify.notes);
-    } else if (!job->cli->is_quiet || verify.problems > 0) {
-        (void)printf("%s: %" PRIu64 " problem%s in %" PRIu64 " pages, %" PRIu64 " events, %" PRIu64
-                     " voids, %" PRIu64 " ids, %" PRIu64 " notes\n",
-                     job->path, verify.problems, verify.problems == 1 ? "" : "s", verify.pages,
-                     verify.records, verify.voids, verify.ids, verify.notes);
-    }
-    return cli_flush() && verify.problems == 0 ? CLI_OK : CLI_NEGATIVE;
 }

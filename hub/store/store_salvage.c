@@ -71,6 +71,8 @@ static nhub_err search_pages(struct search *s)
             for (size_t i = 0; store_leaf_entry(s->page, s->page_bytes, page_no, i, &entry); i++) {
                 look_at(s, page_no, &entry);
             }
+        } else {
+            s->salvage->unreadable++;
         }
         if (s->places.failed || s->value.failed) {
             return NHUB_ENOMEM;
@@ -136,7 +138,7 @@ nhub_err store_salvage(const char *folder, struct store_salvage *salvage, struct
     nhub_err status = folder_open(&where, folder, false, error);
     int fd = -1;
 
-    salvage->pages = salvage->events = 0;
+    salvage->pages = salvage->events = salvage->unreadable = 0;
     if (status) {
         return status;
     }

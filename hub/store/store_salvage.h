@@ -21,6 +21,7 @@ struct store_salvage {
     void *context;
     /* Results */
     uint64_t pages, events;
+    uint64_t unreadable; /* pages that the disk did not deliver, or a piece of one at the end */
 };
 
 /* Memory: 32 bytes for each copy of an event that is found. Errors: NHUB_ENOTFOUND there is no

@@ -410,6 +410,7 @@ nhub_err store_verify(struct store *s, struct store_verify *v)
 
     v->pages = v->records = v->ids = v->voids = v->notes = v->problems = 0;
     status = verify_pages(&r, &txn, &is_good);
+    v->is_partial = !is_good;
     if (status || !is_good) {
         return status;
     }

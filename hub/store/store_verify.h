@@ -22,10 +22,11 @@ struct store_verify {
     /* Results */
     uint64_t pages, records, ids, voids, notes;
     uint64_t problems;
+    bool is_partial; /* the pages are damaged, so the tables were not looked at */
 };
 
 /* NHUB_OK: it looked at everything; whether all is well is in v->problems. When the pages are
- * damaged, nothing else is looked at.
+ * damaged, nothing else is looked at (v->is_partial).
  * Errors: NHUB_ENOMEM; NHUB_ESYS (errno); NHUB_EAGAIN commits come too fast. */
 NHUB_MUST_USE nhub_err store_verify(struct store *s, struct store_verify *v);
 

@@ -97,6 +97,30 @@ def test_a_truncated_file_is_refused_with_advice(journal):
     assert path.stat().st_size == 9 * 4096
 
 
+def test_verify_says_what_is_left_of_a_file_that_does_not_open(journal):
+    """The first damage hides what is behind it: that is said, and every page is searched by itself."""
+    whole = len(export(journal).splitlines())
+    path = journal / "events.mdb"
+    content = bytearray(path.read_bytes())
+    os.truncate(path, 9 * 4096)
+    done = journal_command("verify", journal)
+    assert done.returncode == 1 and done.stdout == "" and "its end is cut off" in done.stderr
+    assert "Events, voids, ids and notes were not looked at in their places." in done.stderr
+    found = re.search(r"^  (\d+) whole events in 7 pages, of which 0 cannot be read; "
+                      rf"'notifyhub journal export --salvage --path {journal}' saves them$", done.stderr, re.M)
+    assert found and 0 < int(found.group(1)) < whole, done.stderr
+    of_epochs = re.findall(r"^  epoch number (\d): (\d+) whole events, numbers (\d+) to (\d+)$", done.stderr, re.M)
+    assert of_epochs and sum(int(count) for _, count, _, _ in of_epochs) == int(found.group(1)), done.stderr
+    # First pages that say nothing, and all events whole.
+    path.write_bytes(b"\0" * 8192 + content[8192:])
+    done = journal_command("verify", journal)
+    assert done.returncode == 1 and f"  {whole} whole events in " in done.stderr
+    assert "  epoch number 2: 35 whole events, numbers 5 to 41" in done.stderr
+    # Where there is nothing to search nothing is said of it.
+    done = journal_command("verify", journal / "nowhere")
+    assert done.returncode == 1 and "whole events" not in done.stderr
+
+
 def salvage(folder):
     done = journal_command("export", folder, "--salvage")
     assert done.returncode == 0 and "events found in" in done.stderr, done.stderr

@@ -1,10 +1,13 @@
 /* store_verify: a good journal has no problems, and each kind of damage is named. */
+#include "store/store_file.h"
 #include "store/store_private.h"
 #include "store/store_verify.h"
 
 #include "store_fixture.h"
 
 #include "base/clock.h"
+
+#include <unistd.h>
 
 struct report {
     struct store_verify v;
@@ -212,6 +215,30 @@ static void totals_that_do_not_add_up_are_named(void **state)
     assert_non_null(strstr(report.text, "the totals do not add up"));
 }
 
+/* Pages that lead astray are not followed: what they hide was not looked at, which is said. */
+static void a_damaged_page_ends_the_look_and_that_is_said(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned char garbage[16] = {0xff};
+    struct store_snapshot newest;
+    struct store_bytes bytes;
+    struct report report;
+
+    open_store(f);
+    put_everything(f->s);
+    verify(f->s, &report);
+    assert_false(report.v.is_partial);
+    bytes = store_file_bytes(&f->s->data_fd);
+    assert_null(store_snapshot_newest(&bytes, &newest));
+    assert_int_equal(pwrite(f->s->data_fd, garbage, sizeof garbage,
+                            (off_t)(newest.tables.root * newest.page_bytes)),
+                     sizeof garbage);
+    verify(f->s, &report);
+    expect(&report, 1, "has the number of another page");
+    assert_true(report.v.is_partial);
+    assert_int_equal(report.v.records, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -223,6 +250,7 @@ int main(void)
         TEST(each_damaged_value_is_named),
         TEST(a_damaged_void_is_named_and_covers_nothing),
         TEST(totals_that_do_not_add_up_are_named),
+        TEST(a_damaged_page_ends_the_look_and_that_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
