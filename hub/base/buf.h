@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char *data; /* NULL while nothing was added; not NUL-terminated unless buf_cstr() made it so */
@@ -28,7 +29,11 @@ void buf_reset(struct buf *b); /* forgets the content and the error, keeps the m
 NHUB_MUST_USE nhub_err buf_reserve(struct buf *b, size_t n);
 
 void buf_add(struct buf *b, const void *bytes, size_t n);
-void buf_add_str(struct buf *b, const char *text);
+/* Inline, so that the length of a literal is known when it is compiled. */
+static inline void buf_add_str(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
 void buf_add_char(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t value);
 void buf_add_i64(struct buf *b, int64_t value);

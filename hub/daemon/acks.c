@@ -8,6 +8,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* The usual answer fits. */
+#define ANSWER_BYTES 256
+
 struct ack {
     struct ack *next;
     struct call call;
@@ -93,6 +96,7 @@ void acks_answer(struct call *call, int durability, struct buf *members, struct 
     struct buf out;
 
     buf_init(&out);
+    NHUB_IGNORE(buf_reserve(&out, ANSWER_BYTES)); /* told by out.failed */
     if (is_lost && call->request.action == ACTION_PUBLISH) {
         call->stats->durability_lost++;
         envelope_error(&out,
@@ -103,8 +107,9 @@ void acks_answer(struct call *call, int durability, struct buf *members, struct 
         envelope_success(&out);
     }
     buf_add(&out, members->data, members->len);
-    buf_printf(&out, ",\"durability\":\"%s\"",
-               durability_name(is_lost ? DURABILITY_MEMORY : durability));
+    buf_add_str(&out, ",\"durability\":\"");
+    buf_add_str(&out, durability_name(is_lost ? DURABILITY_MEMORY : durability));
+    buf_add_char(&out, '"');
     buf_add(&out, tail->data, tail->len);
     envelope_end(&out, &call->request);
     out.failed = out.failed || members->failed || tail->failed;

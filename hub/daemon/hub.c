@@ -338,8 +338,7 @@ static bool read_events(struct hub *h, unsigned budget)
         if (zsock_recv(h->collector, &frame) != NHUB_OK) {
             break;
         }
-        intake_push(h->intake, zframe_data(&frame), zframe_size(&frame),
-                    zframe_property(&frame, "Peer-Address"));
+        intake_push(h->intake, &frame);
     }
     zframe_close(&frame);
     return i == budget;

@@ -197,11 +197,18 @@ void intake_undo(struct intake *in, uint64_t count)
     }
 }
 
+/* What became of an event. */
+struct numbered {
+    uint64_t seq;
+    size_t line_len;
+    int64_t arrival_us;
+};
+
 /* Renders the event into the journal's memory and sends it from there. id: has the key of its id,
  * if it has one. */
 static nhub_err number_event(struct intake *in, const struct event *e, size_t text_len,
                              const char *correlation, const struct intake_event *id,
-                             uint64_t *out_seq, size_t *out_line_len)
+                             struct numbered *out)
 {
     struct journal *journal = in->parts.journal;
     const struct event_fill fill = {.now_us = clock_wall_us(), .correlation_id = correlation};
@@ -212,73 +219,82 @@ static nhub_err number_event(struct intake *in, const struct event *e, size_t te
     if (err) {
         return err;
     }
-    *out_line_len = event_render(e, &fill, &slot.position, slot.line);
+    out->arrival_us = fill.now_us;
+    out->seq = slot.position.seq;
+    out->line_len = event_render(e, &fill, &slot.position, slot.line);
     if (id && id->was_added) {
         journal_add_id(journal, &id->key, id->content);
     }
-    journal_close_slot(journal, *out_line_len, fill.now_us);
-    *out_seq = slot.position.seq;
-    publisher_send(in->parts.publisher, e->type, e->type_len, slot.line, *out_line_len);
+    journal_close_slot(journal, out->line_len, fill.now_us);
+    publisher_send(in->parts.publisher, e->type, e->type_len, slot.line, out->line_len);
     if (in->numbered) {
         in->numbered(in->context, e->type, e->type_len, slot.position.seq);
     }
     return NHUB_OK;
 }
 
-static void count_received(struct stats *stats, const struct intake_event *e)
+static void count_received(struct stats *stats, const struct intake_event *e, int64_t now_us)
 {
     stats->events_received++;
     stats->received_bytes += e->text_len;
     stats->ignored_fields += e->event.ignored;
-    stats->last_message_us = clock_wall_us();
+    stats->last_message_us = now_us;
 }
 
-static nhub_err finish_new(struct intake *in, struct intake_event *e, const char *peer)
+/* Looked up for the log only: the library searches a map for it. */
+static const char *address_of(struct zframe *from)
+{
+    return from ? zframe_property(from, "Peer-Address") : NULL;
+}
+
+static nhub_err finish_new(struct intake *in, struct intake_event *e, struct zframe *from)
 {
     struct stats *stats = in->parts.stats;
+    struct numbered numbered;
     uint64_t suppressed;
-    size_t line_len;
     nhub_err err;
 
     if (e->event.field[EVENT_CORRELATION].kind == JSON_ABSENT) {
         uuid_v4(e->correlation);
         e->has_correlation = true;
     }
-    err = number_event(in, &e->event, e->text_len, e->correlation, e, &e->seq, &line_len);
+    err = number_event(in, &e->event, e->text_len, e->correlation, e, &numbered);
     if (err) {
         stats->not_numbered++;
         if (log_limit_pass(&in->unnumbered_limit, &suppressed)) {
             log_error("event_not_numbered", log_str("error", nhub_strerror(err)),
-                      log_str("peer", peer), log_uint("not_numbered_total", stats->not_numbered),
+                      log_str("peer", address_of(from)),
+                      log_uint("not_numbered_total", stats->not_numbered),
                       log_uint("suppressed", suppressed));
         }
         return NHUB_EUNAVAIL;
     }
-    count_received(stats, e);
+    e->seq = numbered.seq;
+    count_received(stats, e, numbered.arrival_us);
     stats->events_published++;
-    stats->published_bytes += line_len;
+    stats->published_bytes += numbered.line_len;
     stats->nonfinite += e->event.has_nonfinite ? 1 : 0;
     return NHUB_OK;
 }
 
-nhub_err intake_finish(struct intake *in, struct intake_event *e, const char *peer)
+nhub_err intake_finish(struct intake *in, struct intake_event *e, struct zframe *from)
 {
     switch (e->outcome) {
     case INTAKE_NEW:
-        return finish_new(in, e, peer);
+        return finish_new(in, e, from);
     case INTAKE_DUPLICATE:
-        count_received(in->parts.stats, e);
+        count_received(in->parts.stats, e, clock_wall_us());
         in->parts.stats->duplicates++;
         break;
     case INTAKE_CONFLICT:
     case INTAKE_REFUSED:
-        intake_count_refused(in, e, peer);
+        intake_count_refused(in, e, from);
         break;
     }
     return NHUB_OK;
 }
 
-void intake_count_refused(struct intake *in, const struct intake_event *e, const char *peer)
+void intake_count_refused(struct intake *in, const struct intake_event *e, struct zframe *from)
 {
     struct stats *stats = in->parts.stats;
     uint64_t suppressed;
@@ -291,18 +307,18 @@ void intake_count_refused(struct intake *in, const struct intake_event *e, const
     if (log_limit_pass(&in->refused_limit, &suppressed)) {
         log_warn("event_refused", log_str("reason", intake_code(e)),
                  log_str("detail", intake_detail(e)), log_uint("offset", e->error.offset),
-                 log_uint("bytes", e->text_len), log_str("peer", peer),
+                 log_uint("bytes", e->text_len), log_str("peer", address_of(from)),
                  log_uint("refused_total", stats_rejected_total(stats)),
                  log_uint("suppressed", suppressed));
     }
 }
 
-void intake_push(struct intake *in, const char *text, size_t len, const char *peer)
+void intake_push(struct intake *in, struct zframe *frame)
 {
     struct intake_event e;
 
-    intake_check(in, text, len, 0, NULL, NULL, &e);
-    if (intake_finish(in, &e, peer) != NHUB_OK && e.was_added) {
+    intake_check(in, zframe_data(frame), zframe_size(frame), 0, NULL, NULL, &e);
+    if (intake_finish(in, &e, frame) != NHUB_OK && e.was_added) {
         intake_undo(in, 1); /* counted and logged already; it may come again */
     }
 }
@@ -319,8 +335,7 @@ nhub_err intake_publish_own(struct intake *in, const char *type, const char *dat
     struct event event;
     struct event_error error = {.detail = NULL};
     char correlation[UUID_TEXT_LEN];
-    uint64_t seq;
-    size_t line_len;
+    struct numbered numbered;
     nhub_err err = NHUB_ENOMEM;
 
     buf_init(&text);
@@ -336,7 +351,7 @@ nhub_err intake_publish_own(struct intake *in, const char *type, const char *dat
     }
     if (!err) {
         uuid_v4(correlation);
-        err = number_event(in, &event, text.len, correlation, NULL, &seq, &line_len);
+        err = number_event(in, &event, text.len, correlation, NULL, &numbered);
     }
     if (!err) {
         in->parts.stats->own_events++;

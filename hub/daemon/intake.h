@@ -68,14 +68,15 @@ void intake_check(struct intake *in, const char *text, size_t len, uint64_t pend
 /* Forgets the ids of the last `count` events with was_added. */
 void intake_undo(struct intake *in, uint64_t count);
 /* Carries out what the check found: numbers, keeps, publishes and counts a new event, counts a
- * duplicate, counts and logs (limited) a refused one; peer: its address for the log, or NULL.
- * Errors: NHUB_EUNAVAIL the journal gives out no numbers; the event is refused then. */
-NHUB_MUST_USE nhub_err intake_finish(struct intake *in, struct intake_event *e, const char *peer);
+ * duplicate, counts and logs (limited) a refused one; from: a frame of its peer, for the log, or
+ * NULL. Errors: NHUB_EUNAVAIL the journal gives out no numbers; the event is refused then. */
+NHUB_MUST_USE nhub_err intake_finish(struct intake *in, struct intake_event *e,
+                                     struct zframe *from);
 /* Only counts and logs a refused event: its batch is not carried out. */
-void intake_count_refused(struct intake *in, const struct intake_event *e, const char *peer);
+void intake_count_refused(struct intake *in, const struct intake_event *e, struct zframe *from);
 
 /* All of it for an event that came by PUSH: nobody waits for an answer. */
-void intake_push(struct intake *in, const char *text, size_t len, const char *peer);
+void intake_push(struct intake *in, struct zframe *frame);
 /* Publishes an event of the hub itself with these data (JSON text). Errors: NHUB_EPROTO the data
  * are no JSON, or nested too deeply; NHUB_ETOOBIG; NHUB_ENOMEM; NHUB_EUNAVAIL. */
 NHUB_MUST_USE nhub_err intake_publish_own(struct intake *in, const char *type, const char *data,

@@ -10,15 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEER_MAX 64
-
 /* A request that waits for room in the journal. */
 struct held {
     struct held *next;
     struct call call;
     struct publish_batch batch;
     uint64_t memory;
-    char peer[PEER_MAX];
 };
 
 struct publish {
@@ -222,7 +219,7 @@ static bool reserve(struct publish *p, struct call *call, size_t count, int dura
 }
 
 static void run_atomic(struct publish *p, struct publish_batch *b, struct call *call,
-                       const char *peer, int durability)
+                       int durability)
 {
     struct publish_tally tally = {0};
     uint64_t added;
@@ -234,21 +231,21 @@ static void run_atomic(struct publish *p, struct publish_batch *b, struct call *
     bad = check_all(p, b, &added);
     if (bad < b->count) {
         intake_undo(p->parts.intake, added);
-        intake_count_refused(p->parts.intake, &b->items[bad].event, peer);
+        intake_count_refused(p->parts.intake, &b->items[bad].event, &b->items[0].frame);
         refuse_batch(b, call, bad);
         return;
     }
     for (size_t i = 0; i < b->count; i++) {
         struct intake_event *e = &b->items[i].event;
 
-        NHUB_IGNORE(intake_finish(p->parts.intake, e, peer)); /* the numbers are reserved */
+        NHUB_IGNORE(
+            intake_finish(p->parts.intake, e, &b->items[0].frame)); /* the numbers are reserved */
         count_outcome(&tally, e);
     }
     answer_batch(p, b, call, &tally, durability);
 }
 
-static void run_each(struct publish *p, struct publish_batch *b, struct call *call,
-                     const char *peer, int durability)
+static void run_each(struct publish *p, struct publish_batch *b, struct call *call, int durability)
 {
     struct publish_tally tally = {0};
 
@@ -259,7 +256,8 @@ static void run_each(struct publish *p, struct publish_batch *b, struct call *ca
         struct intake_event *e = &b->items[i].event;
 
         check_item(p, b, i, 0);
-        NHUB_IGNORE(intake_finish(p->parts.intake, e, peer)); /* the numbers are reserved */
+        NHUB_IGNORE(
+            intake_finish(p->parts.intake, e, &b->items[0].frame)); /* the numbers are reserved */
         count_outcome(&tally, e);
     }
     answer_batch(p, b, call, &tally, durability);
@@ -320,8 +318,7 @@ static int wanted_durability(const struct journal *journal, const struct call *c
                                                          : journal->durability_now;
 }
 
-static void carry_out(struct publish *p, struct publish_batch *b, struct call *call,
-                      const char *peer)
+static void carry_out(struct publish *p, struct publish_batch *b, struct call *call)
 {
     const int durability = wanted_durability(p->parts.journal, call);
 
@@ -329,15 +326,15 @@ static void carry_out(struct publish *p, struct publish_batch *b, struct call *c
         return;
     }
     if (call->request.atomic) {
-        run_atomic(p, b, call, peer, durability);
+        run_atomic(p, b, call, durability);
     } else {
-        run_each(p, b, call, peer, durability);
+        run_each(p, b, call, durability);
     }
 }
 
 /* ---- holding back ---- */
 
-static void hold(struct publish *p, struct call *call, const char *peer)
+static void hold(struct publish *p, struct call *call)
 {
     const uint64_t memory = publish_batch_memory(&p->batch) + sizeof(struct held);
     struct held *h = NULL;
@@ -359,9 +356,6 @@ static void hold(struct publish *p, struct call *call, const char *peer)
     h->batch = p->batch; /* the frames stay where they are: in the array, which changes hands */
     p->batch = (struct publish_batch){.items = NULL};
     h->memory = memory;
-    if (peer && strlen(peer) < sizeof h->peer) {
-        memcpy(h->peer, peer, strlen(peer) + 1);
-    }
     if (p->last_held) {
         p->last_held->next = h;
     } else {
@@ -371,13 +365,13 @@ static void hold(struct publish *p, struct call *call, const char *peer)
     p->held_memory += memory;
 }
 
-void publish_run(struct publish *p, struct call *call, const char *peer, bool is_stopping)
+void publish_run(struct publish *p, struct call *call, bool is_stopping)
 {
     if (accept_request(&p->batch, call, is_stopping)) {
         if (p->parts.journal->is_full || p->first_held) {
-            hold(p, call, peer);
+            hold(p, call);
         } else {
-            carry_out(p, &p->batch, call, peer);
+            carry_out(p, &p->batch, call);
         }
     }
     publish_reset(p);
@@ -388,7 +382,7 @@ void publish_turn(struct publish *p)
     while (p->first_held && !p->parts.journal->is_full) {
         struct held *h = pop_held(p);
 
-        carry_out(p, &h->batch, &h->call, h->peer[0] ? h->peer : NULL);
+        carry_out(p, &h->batch, &h->call);
         free_held(h);
     }
 }

@@ -42,7 +42,7 @@ void publish_add_frame(struct publish *p, struct zframe *frame);
 void publish_add_packed(struct publish *p, struct zframe *frame, const struct packed_reader *rest);
 /* Carries the request out over the frames added since the last one, now or when there is room, and
  * answers it. */
-void publish_run(struct publish *p, struct call *call, const char *peer, bool is_stopping);
+void publish_run(struct publish *p, struct call *call, bool is_stopping);
 /* Forgets the frames: their request was not readable. */
 void publish_reset(struct publish *p);
 

@@ -40,7 +40,8 @@ struct replies {
     struct replies_limits limits;
     struct stats *stats;
     struct map *peers;
-    size_t batching; /* peers with an open batch */
+    size_t batching;  /* peers with an open batch */
+    struct buf spare; /* memory of a batch that was sent */
     struct log_limit drop_limit;
 };
 
@@ -201,6 +202,7 @@ void replies_destroy(struct replies **r_p)
         release_peer(r, p);
     }
     map_destroy(&r->peers);
+    buf_fini(&r->spare);
     free(r);
     *r_p = NULL;
 }
@@ -326,6 +328,18 @@ static void send_or_queue(struct replies *r, struct peer *p, const void *identit
     }
 }
 
+/* Keeps the memory of a batch for the next one: growing it anew each turn costs more than what is
+ * written into it. */
+static void keep_spare(struct replies *r, struct buf *batch)
+{
+    if (!r->spare.data && !batch->failed && batch->cap <= BATCH_MAX_BYTES) {
+        r->spare = *batch;
+        buf_reset(&r->spare);
+    } else {
+        buf_fini(batch);
+    }
+}
+
 /* Sends the peer's open batch. */
 static void end_batch(struct replies *r, struct peer *p)
 {
@@ -349,7 +363,7 @@ static void end_batch(struct replies *r, struct peer *p)
         send_or_queue(r, p, p->identity, p->identity_len, batch.data + (is_array ? 0 : 1),
                       batch.len - (is_array ? 0 : 1), &none);
     }
-    buf_fini(&batch);
+    keep_spare(r, &batch);
 }
 
 void replies_send(struct replies *r, struct zframe *identity, const char *json, size_t len,
@@ -387,6 +401,9 @@ void replies_add_batched(struct replies *r, struct zframe *identity, const char 
     }
     if (p->batched == 0) {
         r->batching++;
+        buf_fini(&p->batch);
+        p->batch = r->spare;
+        buf_init(&r->spare);
     }
     buf_add_char(&p->batch, p->batched == 0 ? '[' : ',');
     buf_add(&p->batch, json, len);

@@ -27,6 +27,7 @@
 #define RECEIVE_HWM 1000
 /* Answers of a peer that ZeroMQ holds; more wait in our own queue, which is bounded by bytes. */
 #define SEND_HWM 1000
+
 #define PEER_MAX 64
 
 /* The message that is being read. */
@@ -35,8 +36,8 @@ struct reading {
     enum message_type type;
     size_t type_len;
     struct call call;
-    bool is_parsed; /* the JSON was readable */
-    char peer[PEER_MAX];
+    bool is_parsed;      /* the JSON was readable */
+    char peer[PEER_MAX]; /* its address, where the action depends on it; "" = unknown */
 };
 
 struct requests {
@@ -274,7 +275,7 @@ static void run_action(struct requests *r, struct reading *reading)
         terminate(r, call, reading->peer);
         break;
     case ACTION_PUBLISH:
-        publish_run(r->publish, call, reading->peer[0] ? reading->peer : NULL, r->is_stopping);
+        publish_run(r->publish, call, r->is_stopping);
         break;
     case ACTION_POSITION:
         lookup_position(r->parts.journal, r->parts.settings, call);
@@ -323,16 +324,14 @@ static void refuse_unreadable(struct requests *r, struct call *call, struct buf 
     call_answer(call, &out, NULL);
 }
 
+/* The identity's frame does not always know it, this one does. */
 static void note_peer(struct reading *reading, struct zframe *frame)
 {
     const char *peer = zframe_property(frame, "Peer-Address");
-    size_t len = peer ? strlen(peer) : 0;
 
-    if (len >= sizeof reading->peer) {
-        len = 0;
+    if (peer && strlen(peer) < sizeof reading->peer) {
+        memcpy(reading->peer, peer, strlen(peer) + 1);
     }
-    memcpy(reading->peer, peer ? peer : "", len);
-    reading->peer[len] = '\0';
 }
 
 /* frame: the one that the text came in. */
@@ -345,12 +344,14 @@ static void take_json(struct requests *r, struct zframe *frame, const void *text
         return;
     }
     buf_init(&error_text);
-    note_peer(reading, frame);
     reading->call.replies = r->replies;
     reading->call.order = r->order;
     reading->call.stats = r->parts.stats;
     reading->call.wants_answer = reading->type == MESSAGE_REQ;
     reading->is_parsed = request_parse(text, len, &reading->call.request, &error_text) == NHUB_OK;
+    if (reading->is_parsed && reading->call.request.action == ACTION_TERMINATE) {
+        note_peer(reading, frame);
+    }
     call_begin(&reading->call);
     if (!reading->is_parsed) {
         refuse_unreadable(r, &reading->call, &error_text);

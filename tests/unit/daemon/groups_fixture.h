@@ -306,10 +306,13 @@ static inline void publish_events(struct fixture *f, const char *type, int count
 {
     for (int i = 0; i < count; i++) {
         char text[256];
+        struct zframe frame;
 
         (void)snprintf(text, sizeof text,
                        "{\"event_type\":\"%s\",\"source_service\":\"t\",\"data\":%d}", type, i);
-        intake_push(f->intake, text, strlen(text), NULL);
+        assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
+        intake_push(f->intake, &frame);
+        zframe_close(&frame);
     }
 }
 

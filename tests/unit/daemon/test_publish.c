@@ -179,7 +179,7 @@ static void run(const char *request, bool is_stopping)
     buf_reset(&sent);
     assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
     assert_int_equal(request_parse(request, strlen(request), &call.request, &error), NHUB_OK);
-    publish_run(publish, &call, NULL, is_stopping);
+    publish_run(publish, &call, is_stopping);
     call_fini(&call);
     buf_fini(&error);
 }
@@ -244,18 +244,27 @@ static void without_numbers_nothing_happens(void **state)
     }
 }
 
+static void push(const char *text)
+{
+    struct zframe frame;
+
+    assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
+    intake_push(intake, &frame);
+    zframe_close(&frame);
+}
+
 static void a_pushed_event_without_a_number_is_counted_and_may_come_again(void **state)
 {
     const char *text = EVENT(",\"id\":\"a\"");
 
     (void)state;
     gate.slots_are_shut = true;
-    intake_push(intake, text, strlen(text), NULL);
+    push(text);
     assert_int_equal(stats.not_numbered, 1);
     assert_int_equal(stats.events_received, 0);
     gate.slots_are_shut = false;
-    intake_push(intake, text, strlen(text), NULL);
-    intake_push(intake, text, strlen(text), NULL);
+    push(text);
+    push(text);
     assert_int_equal(stats.events_published, 1);
     assert_int_equal(stats.duplicates, 1);
 }
@@ -427,7 +436,7 @@ static void nobody_waits_where_no_answer_is_wanted(void **state)
     assert_int_equal(request_parse(ATOMIC, strlen(ATOMIC), &call.request, &error), NHUB_OK);
     add_event(EVENT(""));
     add_packed();
-    publish_run(publish, &call, NULL, false);
+    publish_run(publish, &call, false);
     assert_int_equal(acks_count(acks), 0);
     assert_int_equal(stats.no_reply, 1);
     assert_int_equal(last_seq(), 1);
