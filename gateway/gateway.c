@@ -94,6 +94,7 @@ static void say_ceiling(const struct memory_ceiling *c)
 
 nhub_err gateway_start(struct gateway *g, const struct settings *settings)
 {
+    size_t fds = 0;
     nhub_err err = NHUB_OK;
 
     memset(g, 0, sizeof *g);
@@ -103,7 +104,8 @@ nhub_err gateway_start(struct gateway *g, const struct settings *settings)
     /* Not those of an earlier life of this gateway: fewer than a million connect in a second. */
     counter_set(&g->counters.last_client, (uint64_t)g->start_wall_us);
     /* Before any library sizes its tables by the limit. */
-    NHUB_IGNORE(net_raise_fd_limit(FDS_WANTED) == 0);
+    fds = net_raise_fd_limit(FDS_WANTED);
+    net_reserve_fds(fds < FDS_WANTED ? fds : FDS_WANTED);
     /* The first JSON text would read the random device in some request otherwise. */
     json_object_seed(0);
     err = start_link(g);

@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -236,4 +238,19 @@ size_t net_raise_fd_limit(size_t wanted)
         }
     }
     return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
+
+void net_reserve_fds(size_t count)
+{
+    const int any = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int wanted = count > INT_MAX ? INT_MAX : (int)count;
+    const int last = any >= 0 && wanted > 0 ? fcntl(any, F_DUPFD_CLOEXEC, wanted - 1) : -1;
+
+    /* The table keeps its length when its last entry is closed. */
+    if (last >= 0) {
+        close(last);
+    }
+    if (any >= 0) {
+        close(any);
+    }
 }

@@ -29,5 +29,9 @@ void net_peer_of(int fd, char *out, size_t size);
 bool net_is_loopback(const char *host_or_ip); /* 127.0.0.0/8, ::1, ::ffff:127.*, localhost */
 /* Raises the soft RLIMIT_NOFILE to min(hard, wanted); returns what holds afterwards. */
 size_t net_raise_fd_limit(size_t wanted);
+/* Makes the process's table of descriptors long enough for count of them, before it has threads:
+ * with threads the kernel lets whoever opens a descriptor wait about 10 ms each time it doubles the
+ * table. Costs up to 16 bytes of kernel memory for each; best effort. */
+void net_reserve_fds(size_t count);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -197,6 +198,52 @@ static void the_descriptor_limit_is_raised_and_never_lowered(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+/* "FDSize" of this process: the length of the kernel's table. */
+static size_t descriptor_table_size(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    char line[256];
+    size_t size = 0;
+
+    assert_non_null(status);
+    while (size == 0 && fgets(line, sizeof line, status)) {
+        (void)sscanf(line, "FDSize: %zu", &size);
+    }
+    (void)fclose(status);
+    return size;
+}
+
+static void a_reserved_descriptor_table_is_long_and_empty(void **state)
+{
+    const size_t wanted = net_raise_fd_limit(1000) < 1000 ? net_raise_fd_limit(0) : 1000;
+    const int next = dup(0);
+    int after = -1;
+
+    (void)state;
+    assert_true(next >= 0);
+    close(next);
+    assert_true(descriptor_table_size() < wanted); /* else this shows nothing */
+    net_reserve_fds(wanted);
+    assert_true(descriptor_table_size() >= wanted);
+    after = dup(0);
+    assert_int_equal(after, next);
+    close(after);
+}
+
+static void a_reserve_beyond_the_limit_does_no_harm(void **state)
+{
+    const int next = dup(0);
+    int after = -1;
+
+    (void)state;
+    close(next);
+    net_reserve_fds(0);
+    net_reserve_fds(SIZE_MAX);
+    after = dup(0);
+    assert_int_equal(after, next);
+    close(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +255,8 @@ int main(void)
         cmocka_unit_test(peers_are_formatted),
         cmocka_unit_test(loopback_is_known_in_all_its_forms),
         cmocka_unit_test(the_descriptor_limit_is_raised_and_never_lowered),
+        cmocka_unit_test(a_reserved_descriptor_table_is_long_and_empty),
+        cmocka_unit_test(a_reserve_beyond_the_limit_does_no_harm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
