@@ -41,6 +41,7 @@ enum {
     KEEP_IDLE_S = 60, /* half-open peers are noticed after about 90 s */
     KEEP_INTERVAL_S = 10,
     KEEP_PROBES = 3,
+    UNACKED_MS = 60000, /* what was sent may stay unacknowledged */
     FDS_WANTED = 65536,
     FDS_FOR_OURSELVES = 128
 };
@@ -346,6 +347,7 @@ static void set_inherited_options(int fd)
         {IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S},
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S},
         {IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS},
     };
 
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {

@@ -28,15 +28,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEAD_MAX        16384
-#define RX_BUFFER       1024  /* per connection */
-#define TX_PACKET       65536 /* the library sends at most this at once */
-#define HANDSHAKE_S     10
-#define PING_MS         30000
-#define SILENT_MS       75000 /* no sign of life: half-open */
-#define CLOSE_WAIT_MS   10000 /* for buffered bytes and the close handshake */
-#define PEER_TIMEOUT_MS 60000
-#define ENVELOPE_BYTES  4096 /* of an op around an event */
+#define HEAD_MAX       16384
+#define RX_BUFFER      1024  /* per connection */
+#define TX_PACKET      65536 /* the library sends at most this at once */
+#define HANDSHAKE_S    10
+#define PING_MS        30000
+#define SILENT_MS      75000 /* no sign of life: half-open */
+#define CLOSE_WAIT_MS  10000 /* for buffered bytes and the close handshake */
+#define ENVELOPE_BYTES 4096  /* of an op around an event */
 
 struct ws_server {
     struct event_loop *loop;
@@ -244,6 +243,12 @@ static void peer_address(const void *context, char *out, size_t size)
 static const struct ws_transport_ops peer_ops = {peer_write, peer_held, peer_address, peer_pause,
                                                  peer_close};
 
+/* While a socket is corked the kernel gathers what is written to it. */
+static void set_cork(int fd, int is_corked)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &is_corked, sizeof is_corked);
+}
+
 static int on_established(struct ws_peer *p, struct lws *wsi)
 {
     struct ws_server *server = p->server;
@@ -266,6 +271,7 @@ static int on_established(struct ws_peer *p, struct lws *wsi)
     if (server->is_closing) {
         ws_conn_end(p->conn, SESSION_END_RESTART);
     }
+    set_cork(lws_get_socket_fd(wsi), 0); /* see prepare_socket() */
     return 0;
 }
 
@@ -428,16 +434,15 @@ static nhub_err read_query(int fd, struct ws_server *server, struct stream_query
     return err;
 }
 
+/* The library's answer to the upgrade, our welcome and the answer to the query's subscription leave
+ * as one packet: on its way to the client each packet costs more than all else of a handshake. The
+ * cork is drawn when the last of them is written, or by the kernel after 200 ms. Other options come
+ * from the listener (front_door.c). */
 static void prepare_socket(struct ws_peer *p, int fd)
 {
-    const unsigned timeout_ms = PEER_TIMEOUT_MS;
-    const int on = 1;
-
     p->send_buffer = (int)fanout_take_send_buffer(p->server->env->fanout);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &p->send_buffer, sizeof p->send_buffer);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+    set_cork(fd, 1);
 }
 
 /* Takes the peer and the descriptor. */
@@ -462,7 +467,6 @@ static void adopt_peer(struct ws_server *server, struct ws_peer *p, int fd)
             peer_free(p);
         }
     }
-    lws_cancel_service(server->context); /* arms the library's timers */
 }
 
 void ws_adopt(struct ws_server *server, int fd)
