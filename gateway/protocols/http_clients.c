@@ -106,9 +106,21 @@ static bool read_door(struct http_request *r, const struct http_param *param, in
     return false;
 }
 
+/* Whether this gateway, or an earlier life of it, can have given the id out: numbers ascend from
+ * the time of its start, so what is shorter than the first one or beyond the last one is just text.
+ */
+static bool may_be_ours(const struct gateway *g, size_t len, uint64_t number)
+{
+    char first[CLIENT_ID_MAX];
+
+    client_id_format((uint64_t)g->start_wall_us, first);
+    return len >= strlen(first) && number <= counter_get(&g->counters.last_client);
+}
+
 static bool read_after(struct http_request *r, const struct http_param *param, uint64_t *out)
 {
-    if (param->is_given && client_id_parse(param->value, param->len, out) != NHUB_OK) {
+    if (param->is_given && (client_id_parse(param->value, param->len, out) != NHUB_OK ||
+                            !may_be_ours(r->gateway, param->len, *out))) {
         http_refuse(r, REJECT_BAD_QUERY, "after is the id of a client");
         return false;
     }

@@ -115,6 +115,8 @@ def test_one_is_disconnected(gateway):
     ("GET", "/clients?limit=", 400, "bad_query"),
     ("GET", "/clients?after=-", 400, "bad_query"),
     ("GET", "/clients?after=zzzzzzzzzzzzzz", 400, "bad_query"),
+    ("GET", "/clients?after=zzz", 400, "bad_query"),
+    ("GET", "/clients?after=zzzzzzzzzz", 400, "bad_query"),
     ("GET", "/clients?door=stomp", 400, "bad_query"),
     ("GET", "/clients?dor=ws", 400, "bad_query"),
     ("GET", "/clients/abc", 405, "method_not_allowed"),
