@@ -429,8 +429,9 @@ struct gap_request gap_detector_next_request(struct gap_detector *d, int64_t now
     if (d->asked != GAP_REQUEST_NONE || now_ms < d->not_before_ms || !d->options.has_requests) {
         return r;
     }
-    if (d->state == GAP_START) {
+    if (d->state == GAP_START || d->is_sign_wanted) {
         r.kind = GAP_REQUEST_POSITION;
+        d->is_sign_wanted = false;
     } else if (d->state == GAP_REPLAY) {
         fill_history(d, &r);
     } else if (d->options.is_filtered && d->void_to > d->verified && !d->is_rebasing) {
@@ -453,12 +454,36 @@ void gap_detector_unsent(struct gap_detector *d, int64_t now_ms)
     d->not_before_ms = now_ms + d->options.retry_ms;
 }
 
+void gap_detector_heard(struct gap_detector *d, int64_t now_ms)
+{
+    if (d->options.is_patient) {
+        d->waiting_since_ms = now_ms;
+    }
+}
+
+/* A hub that is busy is not asked any faster for that. */
+static void back_off(struct gap_detector *d, int64_t now_ms)
+{
+    int64_t pause_ms = d->options.retry_ms;
+
+    for (int i = 0; i < d->failures && pause_ms < d->options.check_interval_ms; i++) {
+        pause_ms *= 2;
+    }
+    if (pause_ms > d->options.check_interval_ms) {
+        pause_ms = d->options.check_interval_ms;
+    }
+    d->failures++;
+    d->asked = GAP_REQUEST_NONE;
+    d->not_before_ms = now_ms + pause_ms;
+}
+
 void gap_detector_failed(struct gap_detector *d, bool refused, int64_t now_ms)
 {
     const bool was_history = d->asked == GAP_REQUEST_HISTORY;
     const bool was_count = d->asked == GAP_REQUEST_COUNT;
 
-    gap_detector_unsent(d, now_ms);
+    back_off(d, now_ms);
+    d->is_sign_wanted = was_history && d->options.is_patient;
     if (refused) {
         /* A hub that does not know the request will not learn it soon. */
         d->not_before_ms = now_ms + d->options.check_interval_ms;
@@ -493,6 +518,7 @@ void gap_detector_position(struct gap_detector *d, const struct gap_head *head, 
 {
     const struct position *newest = &head->newest;
 
+    gap_detector_heard(d, now_ms);
     d->asked = GAP_REQUEST_NONE;
     d->next_check_ms = now_ms + d->options.check_interval_ms;
     if (d->state == GAP_START) {
@@ -525,6 +551,7 @@ void gap_detector_count(struct gap_detector *d, uint64_t count, bool complete, i
     const uint64_t here = received_count_to(d->received, to);
 
     d->asked = GAP_REQUEST_NONE;
+    d->failures = 0;
     if (d->state != GAP_LIVE || d->is_rebasing) {
         return;
     }

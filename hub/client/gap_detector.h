@@ -65,7 +65,8 @@ struct gap_options {
         check_events; /* numbers after which a filtered stream is checked before the interval */
     int settle_ms;
     int refill_wait_ms;
-    int retry_ms; /* after a failed request */
+    bool is_patient; /* the wait begins anew with each sign of life of the hub */
+    int retry_ms; /* after a failed request; doubles with each further one, to check_interval_ms */
 };
 
 /* Errors: NHUB_ENOMEM. */
@@ -101,7 +102,9 @@ struct gap_request {
  * following answers, or calls gap_detector_unsent() when it could not be sent. */
 struct gap_request gap_detector_next_request(struct gap_detector *d, int64_t now_ms);
 void gap_detector_unsent(struct gap_detector *d, int64_t now_ms);
-/* No answer, or a refusal. */
+/* The hub is there, whatever it answers. Ahead of _failed() when it has refused for the moment. */
+void gap_detector_heard(struct gap_detector *d, int64_t now_ms);
+/* No answer, or a refusal; refused: for good. */
 void gap_detector_failed(struct gap_detector *d, bool refused, int64_t now_ms);
 /* The hub's head. void_to: the end of the newest void of its epoch, 0 = none. is_degraded: the hub
  * does not keep what it sends, so it cannot count it either. */

@@ -179,6 +179,7 @@ void gap_detector_page(struct gap_detector *d, const struct gap_page *page, int6
     const struct position before = d->covered;
 
     d->asked = GAP_REQUEST_NONE;
+    d->failures = 0;
     if (d->state != GAP_REPLAY) {
         discard_items(d, page);
         return;

@@ -36,6 +36,8 @@ struct gap_detector {
     enum gap_request_kind asked;
     uint64_t asked_to_seq;
     int64_t not_before_ms; /* no request earlier than this */
+    int failures;          /* requests in a row */
+    bool is_sign_wanted;   /* history was not answered: is the hub there at all? */
 
     /* The tail: a position of the hub and when it was told. */
     bool has_tail;

@@ -107,6 +107,7 @@ static nhub_err create_detector(struct nhub_subscriber *s, const nhub_subscriber
         .check_interval_ms = o->check_interval_ms ? (int)o->check_interval_ms : DEFAULT_CHECK_MS,
         .check_events = CHECK_EVENTS,
         .settle_ms = SETTLE_MS,
+        .is_patient = o->refill_wait_ms == 0,
         .refill_wait_ms = o->refill_wait_ms ? (int)o->refill_wait_ms : DEFAULT_REFILL_WAIT_MS,
         .retry_ms = RETRY_MS,
     };

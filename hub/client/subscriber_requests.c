@@ -17,13 +17,31 @@
 
 /* Answers. */
 
+/* It says how the hub is at this moment: another try may be good. */
+static bool is_of_the_moment(const char *code)
+{
+    static const char *const codes[] = {"busy", "journal_unavailable", "no_memory", "shutting_down",
+                                        "unavailable"};
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(code, codes[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_failure(struct nhub_subscriber *s, const struct requester_answer *answer)
 {
-    const bool is_refused = answer->err == NHUB_OK;
+    bool is_refused = answer->err == NHUB_OK;
 
     if (is_refused) {
         logger_write(NHUB_LOG_WARN, "request_refused", "error=\"%s\"",
                      answer_text(answer->json, "error", ""));
+        if (is_of_the_moment(answer_text(answer->json, "code", ""))) {
+            is_refused = false;
+            gap_detector_heard(s->detector, clock_mono_ms());
+        }
     } else {
         /* A connection that broke is no sign of a hub that is silent. */
         s->timeouts += answer->err == NHUB_ETIMEOUT ? 1 : 0;

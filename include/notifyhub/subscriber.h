@@ -17,7 +17,10 @@
  *
  * Order
  * - Events are delivered in the order of their numbers: events behind a hole wait for the refill,
- *   at most `refill_wait_ms` and `held_bytes`; then the gap is told and life goes on.
+ * at most `held_bytes` of them; further ones are not read, and are refilled later. They wait as
+ * long as the hub is there, however slow or busy it is, so that a gap is what the hub itself does
+ * not have any more. When the hub has not answered for 5 s, or when nothing was refilled for
+ *   `refill_wait_ms`, where that is set, the gap is told and life goes on.
  * - A subscriber of some types only cannot see holes in the numbers. It refills before it goes on
  *   whenever its own queue ran full or its connection broke, and asks the hub each second how many
  *   events there should have been. What only that question finds (a congested network between the
@@ -57,10 +60,11 @@ typedef void nhub_event_fn(void *context, const nhub_event *event);
 /* Something is not to be had any more: what lies behind `from` up to and including `to`. Positions
  * may be of different epochs ("epoch_changed": the hub started anew, numbers begin again). Reasons
  * of the hub: retention, unclean_stop, epoch_changed, not_stored, slow, unknown (the position given
- * as `since` does not exist). Reasons of the library: refill_timeout (the hub did not answer in
- * time), unverified (it did not answer for so long that nobody knows any more whether all arrived),
- * no_recovery, refused. For a subscriber of some types only a gap is a range in which something may
- * have been for it. Lent for the call. */
+ * as `since` does not exist). Reasons of the library: refill_timeout (the wait for the refill
+ * was over, see "Order"; the hub may have the events all the same), unverified (it did not answer
+ * for so long that nobody knows any more whether all arrived), no_recovery, refused. For a
+ * subscriber of some types only a gap is a range in which something may have been for it. Lent for
+ * the call. */
 typedef struct nhub_gap {
     nhub_position from; /* epoch "" = before anything was known */
     nhub_position to;
@@ -80,7 +84,8 @@ typedef struct nhub_subscriber_options {
     nhub_gap_fn *on_gap;        /* NULL = gaps are only logged and counted */
     void *gap_context;          /* for on_gap */
     uint32_t queue_events;      /* receiving queue; 0 = 10 000 */
-    uint32_t refill_wait_ms;    /* how long events wait behind a hole; 0 = 5000 */
+    uint32_t refill_wait_ms;    /* how long events wait behind a hole of which nothing is refilled;
+                                   0 = as long as the hub answers, and for 5000 afterwards */
     uint32_t check_interval_ms; /* how often the hub is asked for its position; 0 = 1000 */
     size_t held_bytes;          /* events that wait behind a hole; 0 = 64 MiB */
     bool whole_stream;          /* receive everything and filter here, see "Order" */

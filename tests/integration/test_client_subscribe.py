@@ -3,6 +3,7 @@
 import pytest
 
 from support.client_driver import ClientDriver
+from support.fake_hub import FakeHub
 from support.waiting import seconds, wait_until
 from support.zmq_clients import Dealer, Push, event
 
@@ -292,3 +293,30 @@ def test_the_position_moves_on_without_events_of_ones_own(driver, dealer, hub):
     publish(dealer, 100, "other")
     driver.ok("run 4000 1")
     assert driver("position") == {"epoch": hub.epoch, "seq": 100}
+
+
+@pytest.mark.parametrize("how", ["silent", "busy", "journal_unavailable"])
+def test_a_hub_that_is_busy_is_no_reason_for_a_gap(reserve_port, how):
+    """It has the events and is there; only its history does not come for longer than a silent hub is waited for."""
+    with FakeHub([reserve_port() for _ in range(3)]) as fake, ClientDriver(fake.ports) as driver:
+        driver.ok("subscriber - 1 0 0")
+        driver.ok("on t")
+        driver.wait_ready()
+        history = fake._history
+        if how == "silent":
+            fake.silent.add("history")
+        else:
+            fake._history = lambda request: ({"success": False, "code": how, "error": "not now"}, [])
+        fake.emit("t", 1)
+        fake.emit("t", 2, send=False)
+        fake.emit("t", 3)
+        tries = fake.asked.get("history", 0) + (4 if how == "silent" else 10)  # both take more than 5 s
+        for _ in range(600):
+            driver("run 100 2")
+            if fake.asked.get("history", 0) >= tries:
+                break
+        assert fake.asked["history"] >= tries and numbers(driver) == [1]
+        fake.silent.clear()
+        fake._history = history
+        driver.ok("run 20000 2")
+        assert numbers(driver) == [1, 2, 3] and driver.gaps == []

@@ -43,6 +43,9 @@ struct fixture {
     int64_t now_ms;
     bool is_filtered;
     bool is_hub_silent;
+    bool is_history_silent; /* other questions are answered */
+    bool is_patient;
+    int asked_history;
     /* What came out. */
     uint64_t delivered[EVENTS_MAX + 1];
     size_t delivered_count;
@@ -117,6 +120,7 @@ static inline void start_with(struct fixture *f, const char *since, bool is_filt
                                         .check_events = 500,
                                         .settle_ms = 500,
                                         .refill_wait_ms = 5000,
+                                        .is_patient = f->is_patient,
                                         .retry_ms = 100};
     const struct gap_callbacks callbacks = {
         .context = f, .deliver = on_deliver, .discard = on_discard, .gap = on_gap};
@@ -261,7 +265,8 @@ static inline bool ask(struct fixture *f)
         }
         break;
     case GAP_REQUEST_HISTORY:
-        if (f->is_hub_silent) {
+        f->asked_history++;
+        if (f->is_hub_silent || f->is_history_silent) {
             gap_detector_failed(f->detector, false, f->now_ms);
         } else {
             answer_history(f, &r);

@@ -153,6 +153,80 @@ static void a_silent_hub_makes_a_gap_after_the_wait(void **state)
     assert_int_equal(f->delivered_count, 7);
 }
 
+/* Its history is not to be had for a minute, but it is there and has it. */
+static void a_patient_subscriber_waits_for_a_hub_that_is_there(void **state)
+{
+    struct fixture *f = *state;
+
+    f->is_patient = true;
+    start_live(f, false);
+    arrive_range(f, 1, 3);
+    f->is_history_silent = true;
+    arrive_range(f, 6, 8);
+    pass(f, 60000);
+    assert_int_equal(f->delivered_count, 3);
+    assert_int_equal(f->gap_count, 0);
+    assert_in_range(f->asked_history, 10, 70); /* not faster and faster */
+    f->is_history_silent = false;
+    pass(f, 1100);
+    expect_delivered(f, 1, 8);
+    assert_int_equal(f->gap_count, 0);
+}
+
+static void a_refusal_of_the_moment_is_a_sign_of_life(void **state)
+{
+    struct fixture *f = *state;
+
+    f->is_patient = true;
+    start_live(f, false);
+    arrive_range(f, 1, 3);
+    arrive_range(f, 6, 8);
+    for (int i = 0; i < 60; i++) {
+        if (gap_detector_next_request(f->detector, f->now_ms).kind != GAP_REQUEST_NONE) {
+            gap_detector_heard(f->detector, f->now_ms);
+            gap_detector_failed(f->detector, false, f->now_ms);
+        }
+        f->now_ms += 1000;
+        gap_detector_tick(f->detector, f->now_ms);
+    }
+    assert_int_equal(f->gap_count, 0);
+    pass(f, 2000);
+    expect_delivered(f, 1, 8);
+}
+
+static void a_patient_subscriber_gives_a_hub_up_that_is_away(void **state)
+{
+    struct fixture *f = *state;
+
+    f->is_patient = true;
+    start_live(f, false);
+    arrive_range(f, 1, 3);
+    f->is_history_silent = true;
+    arrive_range(f, 6, 8);
+    pass(f, 20000);
+    f->is_hub_silent = true;
+    pass(f, 4000);
+    assert_int_equal(f->gap_count, 0);
+    pass(f, 2000);
+    expect_gap(f, 0, 3, 5, "refill_timeout");
+    assert_int_equal(f->delivered_count, 6);
+}
+
+/* A limit of one's own holds, whatever the hub says of itself. */
+static void a_limit_that_was_set_is_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    start_live(f, false);
+    arrive_range(f, 1, 3);
+    f->is_history_silent = true;
+    arrive_range(f, 6, 8);
+    pass(f, 4900);
+    assert_int_equal(f->gap_count, 0);
+    pass(f, 200);
+    expect_gap(f, 0, 3, 5, "refill_timeout");
+}
+
 static void a_hub_that_tells_nothing_holds_the_first_events_up_for_the_wait_only(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +427,10 @@ int main(void)
         TEST(a_young_position_does_not_call_anything_lost),
         TEST(a_silent_hub_makes_a_gap_after_the_wait),
         TEST(a_hub_that_tells_nothing_holds_the_first_events_up_for_the_wait_only),
+        TEST(a_patient_subscriber_waits_for_a_hub_that_is_there),
+        TEST(a_refusal_of_the_moment_is_a_sign_of_life),
+        TEST(a_patient_subscriber_gives_a_hub_up_that_is_away),
+        TEST(a_limit_that_was_set_is_kept),
         TEST(without_requests_a_hole_is_a_gap_at_once),
         TEST(since_replays_and_joins_the_live_stream_without_a_seam),
         TEST(since_before_the_oldest_tells_the_gap_first),
