@@ -6,7 +6,9 @@ import json
 import pytest
 
 from support.client_driver import ClientDriver
+from support.fake_hub import FakeHub
 from support.tcp_proxy import TcpProxy
+from support.waiting import wait_until
 from support.zmq_clients import Dealer
 
 OK, EAGAIN, ETIMEOUT, ECLOSED = 0, -3, -4, -5
@@ -127,6 +129,28 @@ def test_another_epoch_is_another_hub(start_hub):
         acks = driver.ok("poll 20000")
         assert (acks["ok"], acks["unknown"], acks["resent"]) == (0, 10, 0)
         assert history(hub) == [], "nothing is repeated at a hub that cannot know it"
+
+
+@pytest.mark.parametrize("code", ["durability_unavailable", "unavailable", "no_memory"])
+def test_a_late_refusal_does_not_undo_an_earlier_try(reserve_port, code):
+    """It says how the hub is now; the first try may have been numbered, and here it was."""
+    def refuse(request, events):
+        return {"success": False, "code": code, "error": "not at this moment"}
+
+    with FakeHub([reserve_port() for _ in range(3)], dedup_window_s=300) as fake, TcpProxy(fake.ports[2]) as proxy, \
+            ClientDriver((fake.ports[0], fake.ports[1], proxy.port)) as driver:
+        begin(driver)
+        fake.on_publish = lambda request, events: fake.number(request, events) and None  # the answers get lost
+        submit(driver, 5, "id-")
+        wait_until(lambda: fake.seq == 6, 10, "the first try to be numbered")
+        fake.on_publish = refuse
+        proxy.cut()
+        acks = driver.ok("poll 20000")
+        assert (acks["ok"], acks["unknown"], acks["refused"]) == (0, 5, 0)
+        assert len(fake.requests) > 1 + 1, "it was not sent again"
+        submit(driver, 2, "later-")  # what was sent once only is surely not accepted
+        acks = driver.ok("poll 20000")
+        assert (acks["ok"], acks["unknown"], acks["refused"]) == (0, 5, 2)
 
 
 def test_a_hub_that_remembers_no_ids_gets_nothing_twice(start_hub):
