@@ -174,8 +174,7 @@ def test_what_was_not_stored_stays_so_until_its_id_is_forgotten(fault_hub, end):
 def test_the_command_has_a_status_for_what_was_not_kept(fault_hub, start_gateway, door):
     """Accepted and not kept is none of done, refused and unknown: `notifyhub pub` says so by 6, as its --help does."""
     hub, control = fault_hub()
-    gateway = start_gateway(hub).wait_connected()
-    flags = ["--gateway", gateway.url] if door == "gateway" else []
+    flags = ["--gateway", start_gateway(hub).wait_connected().url] if door == "gateway" else []
     with Dealer(hub) as dealer:
         for args, text in (["t", "1"], None), (["--ndjson"], json.dumps(event("t", 2)) + "\n"):
             faults.control(control, "EIO")
