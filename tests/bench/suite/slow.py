@@ -66,12 +66,9 @@ def never_read(door, policy):
                             crowd.close()
                     wait_until(lambda: figures(s.gateway)["subscribers"][door] == 0, 60, "those who never read to go")
             dropped = json.loads(get(s.port, "/stats").body)["gateway"]["dropped"]
-            return {"p99_us": statistics.median(t["p99_us"] for t in taken[True]),
-                    "without_p99_us": statistics.median(t["p99_us"] for t in taken[False]),
-                    "p50_us": statistics.median(t["p50_us"] for t in taken[True]),
-                    "without_p50_us": statistics.median(t["p50_us"] for t in taken[False]),
-                    "flood_per_s": statistics.median(t["flood_per_s"] for t in taken[True]),
-                    "without_flood_per_s": statistics.median(t["flood_per_s"] for t in taken[False]),
+            return {**{prefix + key: statistics.median(t[key] for t in taken[with_them])
+                       for prefix, with_them in (("", True), ("without_", False))
+                       for key in ("p50_us", "p99_us", "cpu_cores", "flood_per_s")},
                     "rss_mib": largest_rss_mib(s.gateway), "ceiling_mib": ceiling / 2**20, "dropped": sum(dropped.values()),
                     "lost": sum(t["lost"] for turns in taken.values() for t in turns)}
     return run
