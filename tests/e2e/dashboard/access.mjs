@@ -134,6 +134,18 @@ export async function a_phone_never_scrolls_sideways({ browser, page, open }) {
 }
 a_phone_never_scrolls_sideways.options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
+export async function a_phone_tells_from_where_it_resumes({ browser, page, open }) {
+  await push([{ a: 1 }], { type: "n" });
+  await open("#/live");
+  await page.waitForSelector(".row[data-seq='1']");
+  browser.expected.push(AWAY);
+  await act("kill", { what: "gateway" });
+  const words = await page.waitForSelector("#status-text:has-text('connection lost, resuming from 1')");
+  const [needed, room] = await words.evaluate((text) => [text.scrollWidth, text.clientWidth]);
+  assert.ok(needed <= room, `${needed} of ${room}`);
+}
+a_phone_tells_from_where_it_resumes.options = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
 export async function types_fit_into_their_card({ page, open }) {
   await push([{ text: "x".repeat(900) }], { type: "a.rather.long.event.type.".repeat(5), source: "a-publisher-with-quite-a-long-name" });
   await open("#/types");

@@ -44,7 +44,7 @@ function Both({ found }: { found: Stats }): JSX.Element {
   return (
     <div class="healths">
       <Health name="Hub" verdict={hubVerdict(found, isReached.value)} facts={[
-        ["last event", <span class="mono">{count(gateway.link.seq)}</span>],
+        ["last event", <span class="mono">{count(Math.max(gateway.link.seq, gateway.link.received_seq))}</span>],
         ["epoch", <span class="mono">{gateway.link.epoch || "–"}</span>],
         ["up for", hub ? duration(now - hub.start_time) : "–"],
         ["journal", journalText(found)],
