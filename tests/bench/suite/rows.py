@@ -123,7 +123,9 @@ for number, measure, who in SLOW:
     ROWS += [row(number + "a", f"1000 {who}: others' p99 ÷ without", 1.2, measure,
                  figure(measure, "p99_us"), figure(measure, "without_p99_us"), CPU),
              row(number + "b", "the same: largest RSS of the gateway ÷ its ceiling", 1.0, measure,
-                 figure(measure, "rss_mib"), figure(measure, "ceiling_mib"), "MiB")]
+                 figure(measure, "rss_mib"), figure(measure, "ceiling_mib"), "MiB"),
+             row(number + "c", "the same: CPU of hub and gateway ÷ without", None, measure,
+                 figure(measure, "cpu_cores"), figure(measure, "without_cpu_cores"), "cores")]
 
 # Beside the goals: what the peers do.
 PEERS = ["nchan_ws", "nchan_sse", "mosquitto", "nats", "node"]
