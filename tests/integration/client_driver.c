@@ -53,7 +53,7 @@ static void on_ack(void *context, const nhub_ack *ack)
         d.acks_ok++;
         d.acks_in_order = d.acks_in_order && ack->first.seq > d.last_seq;
         d.last_seq = ack->first.seq;
-    } else if (ack->result == NHUB_EREFUSED) {
+    } else if (ack->result == NHUB_EREFUSED || ack->result == NHUB_ENODURABILITY) {
         d.acks_refused++;
     } else {
         d.acks_unknown++;
