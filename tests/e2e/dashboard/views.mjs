@@ -47,10 +47,10 @@ export async function the_overview_says_why_it_is_not_ready({ browser, page, ope
 export async function charts_show_after_a_reload_what_the_tab_knew({ page, open }) {
   await open();
   await page.waitForFunction(() => document.querySelector(".tile .figure")?.textContent === "0"); // a rate is made of two samples
+  await page.waitForFunction((then) => Date.now() >= then + 1000, Date.now()); // the chart tells times in seconds
   await page.reload();
   await page.waitForSelector(".chart[aria-label=Lag] canvas");
-  const box = await (await page.waitForSelector(".chart[aria-label=Lag] .u-over")).boundingBox();
-  await page.mouse.move(box.x + 2, box.y + box.height / 2); // the oldest moment
+  await page.hover(".chart[aria-label=Lag] .u-over", { position: { x: 2, y: 20 } }); // the oldest moment
   const shown = await page.waitForFunction(() => document.querySelector(".chart[aria-label=Lag] .chart-time").textContent);
   const [hours, minutes, seconds] = (await shown.jsonValue()).split(":").map(Number);
   const [loaded, day] = [await page.evaluate(() => (performance.timeOrigin / 1000) - new Date().getTimezoneOffset() * 60), 24 * 3600];
