@@ -28,6 +28,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from support.daemons import BIN_DIR, Gateway, Hub, ReservedPort  # noqa: E402
+from support.group_hub import GroupHub  # noqa: E402
 
 sys.dont_write_bytecode = True
 
@@ -120,6 +121,22 @@ def reserve_port():
     yield reserve
     for port in ports:
         port.close()
+
+
+@pytest.fixture
+def stand_in(reserve_port):
+    """stand_in() -> a GroupHub (support/group_hub.py) at stand_in.ports; again, after its close(), a new one there."""
+    hubs = []
+    ports = tuple(reserve_port() for _ in range(3))
+
+    def start():
+        hubs.append(GroupHub(ports))
+        return hubs[-1]
+
+    start.ports = ports
+    yield start
+    for hub in hubs:
+        hub.close()
 
 
 def pytest_report_header(config):

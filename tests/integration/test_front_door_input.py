@@ -3,7 +3,6 @@
 ctest: serial
 ctest: timeout=300
 """
-import resource
 import socket
 import time
 
@@ -11,6 +10,7 @@ import websocket
 
 import pytest
 
+from support.descriptors import descriptors
 from support.http import connect, get, post, raw
 from support.sse import SseReader
 from support.waiting import seconds, wait_until, within
@@ -170,13 +170,8 @@ def open_silent(gateway, count):
 
 @pytest.fixture
 def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 11000
-    if hard < wanted:
-        pytest.skip(f"only {hard} descriptors are allowed here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with descriptors(11000):
+        yield
 
 
 @pytest.mark.usefixtures("many_descriptors")

@@ -4,24 +4,9 @@ import json
 
 import pytest
 
-from support.group_hub import GroupHub
 from support.http import get, post, request
 from support.waiting import wait_until
 from support.ws import WsClient
-
-
-@pytest.fixture
-def stand_in(reserve_port):
-    hubs = []
-    ports = tuple(reserve_port() for _ in range(3))
-
-    def start():
-        hubs.append(GroupHub(ports))
-        return hubs[-1]
-    start.ports = ports
-    yield start
-    for hub in hubs:
-        hub.close()
 
 
 @pytest.fixture

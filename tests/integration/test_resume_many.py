@@ -5,12 +5,12 @@ NHUB_TEST_LONG=1 publishes for longer.
 ctest: timeout=600
 """
 import os
-import resource
 import threading
 import time
 
 import pytest
 
+from support.descriptors import descriptors
 from support.http import get, post
 from support.many import ManyClients
 from support.sse import SseReader
@@ -25,13 +25,8 @@ LONG = bool(os.environ.get("NHUB_TEST_LONG"))
 
 @pytest.fixture(autouse=True)
 def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = min(hard, 8192)
-    if want < 3 * COUNT:
-        pytest.skip("not enough descriptors allowed here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, want), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with descriptors(3 * COUNT):
+        yield
 
 
 def publish(gateway, count, pad=0):

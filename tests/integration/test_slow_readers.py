@@ -7,13 +7,13 @@ needs a machine of its own.
 ctest: timeout=900
 """
 import os
-import resource
 import socket
 import threading
 import time
 
 import pytest
 
+from support.descriptors import descriptors
 from support.http import get, request
 from support.metrics import Metrics
 from support.never_reading import NeverReading, figures
@@ -30,13 +30,8 @@ BUDGET = ("--gateway-streams-max-bytes", "128MiB", "--gateway-cache-bytes", "16M
 
 @pytest.fixture(autouse=True)
 def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = min(hard, 8192)
-    if want < 3 * COUNT:
-        pytest.skip("not enough descriptors allowed here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, want), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with descriptors(3 * COUNT):
+        yield
 
 
 class FullRate:

@@ -1,8 +1,8 @@
 """Many sessions, with the same and with different patterns: each event once and in order."""
-import resource
 
 import pytest
 
+from support.descriptors import descriptors
 from support.http import get, post
 from support.many import ManyClients
 from support.waiting import wait_until
@@ -13,13 +13,8 @@ EVENTS = 40
 
 @pytest.fixture(autouse=True)
 def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = min(hard, 8192)
-    if want < 3 * COUNT:
-        pytest.skip("not enough descriptors allowed here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, want), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with descriptors(3 * COUNT):
+        yield
 
 
 def publish(gateway, count):
