@@ -13,6 +13,7 @@ import zmq
 
 from .lines import line_type, parse_line, parse_position
 from .transcript import RANKS, Delivery, Gap, GroupReading
+from .workers import check_alive
 
 VISIBILITY_MS = 2500
 DELIVERY = re.compile(rb'"delivery":"([a-z][a-z2-7]{7})-(\d+)\.(\d+)".*?"event":(\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\})', re.S)
@@ -191,9 +192,7 @@ class GroupWorker:
 
     def step(self, timeout):
         self.control.poll(timeout)
-        dead = [m.spec for m in self.members if not m.is_alive()]
-        if dead:
-            raise RuntimeError(f"members ended: {dead}")
+        check_alive(self.members, "members")
 
     def handle(self, word, *arguments):
         if word == "collect":

@@ -16,6 +16,7 @@ import zmq
 
 from .lines import make_line
 from .transcript import ACKED, RANKS, REFUSED, SENT, UNKNOWN, Publishing
+from .workers import check_alive
 
 # Codes that say: this was surely not numbered.
 SURELY_NOT = {"hub_unavailable", "durability_unavailable", "overloaded", "draining", "shutting_down", "unavailable",
@@ -476,9 +477,7 @@ class PublisherWorker:
 
     def step(self, timeout):
         self.control.poll(timeout)
-        dead = [p.spec for p in self.publishers if not p.is_alive()]
-        if dead:
-            raise RuntimeError(f"publishers ended: {dead}")
+        check_alive(self.publishers, "publishers")
 
     def handle(self, word, *arguments):
         if word == "start":

@@ -35,6 +35,13 @@ def _run(make, arguments, control):
         os._exit(1)
 
 
+def check_alive(threads, what):
+    """The threads of a worker end with it and never before."""
+    dead = [thread.spec for thread in threads if not thread.is_alive()]
+    if dead:
+        raise RuntimeError(f"{what} ended: {dead}")
+
+
 class Worker:
     """The arena's end of a worker process."""
 

@@ -215,39 +215,38 @@ __attribute__((visibility("default"))) ssize_t pwritev64v2(int fd, const struct 
     return pwritev2(fd, parts, count, offset, flags);
 }
 
-__attribute__((visibility("default"))) ssize_t write(int fd, const void *bytes, size_t len)
+/* Where a write without an offset begins. */
+static off_t place(int fd)
 {
-    const struct watched *w = watched(fd);
-    off_t at = 0;
-    ssize_t done = 0;
+    return syscall(SYS_lseek, fd, 0, SEEK_CUR);
+}
 
-    if (!w) {
-        return syscall(SYS_write, fd, bytes, len);
-    }
-    at = syscall(SYS_lseek, fd, 0, SEEK_CUR);
-    done = write_watched(w, fd, bytes, len, at);
+/* Such a write leaves the file's place behind what it wrote; returns `done`. */
+static ssize_t move_on(int fd, off_t at, ssize_t done)
+{
     if (done > 0) {
         (void)syscall(SYS_lseek, fd, at + done, SEEK_SET);
     }
     return done;
 }
 
+__attribute__((visibility("default"))) ssize_t write(int fd, const void *bytes, size_t len)
+{
+    const struct watched *w = watched(fd);
+    const off_t at = w ? place(fd) : 0;
+
+    return w ? move_on(fd, at, write_watched(w, fd, bytes, len, at))
+             : syscall(SYS_write, fd, bytes, len);
+}
+
 /* What LMDB writes pages with: it seeks first. */
 __attribute__((visibility("default"))) ssize_t writev(int fd, const struct iovec *parts, int count)
 {
     const struct watched *w = watched(fd);
-    off_t at = 0;
-    ssize_t done = 0;
+    const off_t at = w ? place(fd) : 0;
 
-    if (!w) {
-        return syscall(SYS_writev, fd, parts, count);
-    }
-    at = syscall(SYS_lseek, fd, 0, SEEK_CUR);
-    done = writev_watched(w, fd, parts, count, at);
-    if (done > 0) {
-        (void)syscall(SYS_lseek, fd, at + done, SEEK_SET);
-    }
-    return done;
+    return w ? move_on(fd, at, writev_watched(w, fd, parts, count, at))
+             : syscall(SYS_writev, fd, parts, count);
 }
 
 /* ---- sizes ---- */
