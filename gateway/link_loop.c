@@ -518,12 +518,19 @@ static int time_left_ms(const struct link_loop *l)
     return due_ms <= now_ms ? 1 : (int)(due_ms - now_ms);
 }
 
-static void wait_for_work(struct link_loop *l)
+/* What came, of the sockets: each look at one that has nothing costs two system calls. */
+struct news {
+    bool events, answers, monitors;
+};
+
+static struct news wait_for_work(struct link_loop *l)
 {
     struct zpoll_item items[LINK_SOCKETS_POLL + 2];
+    struct news news = {false, false, false};
     size_t count =
         link_sockets_poll(&l->sockets, !l->is_held_up || must_skip_events(l), l->wants_out, items);
     size_t ready = 0;
+    const bool has_sockets = count > 0;
     nhub_err err = NHUB_OK;
 
     items[count++] = (struct zpoll_item){.fd = mailbox_fd(l->publishes), .want_in = true};
@@ -531,7 +538,12 @@ static void wait_for_work(struct link_loop *l)
     err = zpoll_wait(items, count, time_left_ms(l), &ready);
     if (err != NHUB_OK) {
         log_error("hub_link_poll_failed", log_str("error", nhub_strerror(err)));
+    } else if (has_sockets) {
+        news.events = items[LINK_POLL_EVENTS].in;
+        news.answers = items[LINK_POLL_ANSWERS].in;
+        news.monitors = items[LINK_POLL_MONITORS].in || items[LINK_POLL_MONITORS + 1].in;
     }
+    return news;
 }
 
 static void report(struct link_loop *l)
@@ -597,16 +609,19 @@ void link_loop_run(struct link_loop *l)
     l->now_ms = clock_mono_ms();
     open_sockets(l);
     while (!is_finished(l)) {
+        struct news news;
+
         report(l);
-        wait_for_work(l);
+        news = wait_for_work(l);
         begin_turn(l);
-        if (link_sockets_were_cut(&l->sockets) && l->is_up) {
+        if (news.monitors && link_sockets_were_cut(&l->sockets) && l->is_up) {
             lose(l, "disconnected");
+            news = (struct news){false, false, false}; /* of sockets that are gone */
         }
-        if (link_sockets_are_open(&l->sockets)) {
-            if (!l->is_held_up || must_skip_events(l)) {
-                read_events(l);
-            }
+        if (news.events && (!l->is_held_up || must_skip_events(l))) {
+            read_events(l);
+        }
+        if (news.answers) {
             read_answers(l);
         }
         take_letters(l);

@@ -36,8 +36,9 @@ NHUB_MUST_USE nhub_err link_sockets_open(struct link_sockets *s); /* closed on f
 void link_sockets_close(struct link_sockets *s);
 bool link_sockets_are_open(const struct link_sockets *s);
 
-/* Adds the sockets to a poll set, which needs room for LINK_SOCKETS_POLL items. */
-enum { LINK_SOCKETS_POLL = 4 };
+/* Adds the sockets to a poll set, which needs room for LINK_SOCKETS_POLL items: events, answers,
+ * and what their monitors tell. */
+enum { LINK_POLL_EVENTS, LINK_POLL_ANSWERS, LINK_POLL_MONITORS, LINK_SOCKETS_POLL = 4 };
 /* want_events: look at the SUB socket; want_out: wait until the DEALER can send. */
 size_t link_sockets_poll(const struct link_sockets *s, bool want_events, bool want_out,
                          struct zpoll_item *items);

@@ -7,11 +7,13 @@
  */
 #include "base/zsock.h"
 
+#include "base/clock.h"
 #include "base/zblock.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,9 @@ struct zsock {
     void *handle;
     bool is_monitored;
     struct zblock *block; /* of the short frames that were sent last */
+    /* What it can do changes only when it is used, or after its descriptor became readable. */
+    bool is_settled; /* not used since `events` was asked for */
+    int events;
 };
 
 static zmq_msg_t *msg(struct zframe *f)
@@ -245,6 +250,7 @@ nhub_err zsock_bind(struct zsock *s, const char *host, uint16_t port, uint16_t *
     }
     /* The name of an interface means its IPv4 address, its IPv6 address only if it has no other. */
     (void)set_int(s, ZMQ_IPV6, is_any || is_v6 ? 1 : 0);
+    s->is_settled = false;
     if (zmq_bind(s->handle, endpoint) != 0) {
         if (errno != ENODEV || is_any || is_v6 || !set_int(s, ZMQ_IPV6, 1) ||
             zmq_bind(s->handle, endpoint) != 0) {
@@ -270,21 +276,25 @@ nhub_err zsock_connect(struct zsock *s, const char *host, uint16_t port)
 
 nhub_err zsock_bind_endpoint(struct zsock *s, const char *endpoint)
 {
+    s->is_settled = false;
     return zmq_bind(s->handle, endpoint) == 0 ? NHUB_OK : code_of_errno();
 }
 
 nhub_err zsock_connect_endpoint(struct zsock *s, const char *endpoint)
 {
+    s->is_settled = false;
     return zmq_connect(s->handle, endpoint) == 0 ? NHUB_OK : code_of_errno();
 }
 
 nhub_err zsock_subscribe(struct zsock *s, const void *prefix, size_t len)
 {
+    s->is_settled = false;
     return zmq_setsockopt(s->handle, ZMQ_SUBSCRIBE, prefix, len) == 0 ? NHUB_OK : code_of_errno();
 }
 
 nhub_err zsock_unsubscribe(struct zsock *s, const void *prefix, size_t len)
 {
+    s->is_settled = false;
     return zmq_setsockopt(s->handle, ZMQ_UNSUBSCRIBE, prefix, len) == 0 ? NHUB_OK : code_of_errno();
 }
 
@@ -296,17 +306,24 @@ int zsock_fd(struct zsock *s)
     return zmq_getsockopt(s->handle, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
 }
 
-static bool has_event(struct zsock *s, int event)
+static nhub_err ask_events(struct zsock *s)
 {
-    int events = 0;
-    size_t size = sizeof events;
+    size_t size = sizeof s->events;
 
-    while (zmq_getsockopt(s->handle, ZMQ_EVENTS, &events, &size) != 0) {
+    s->is_settled = false;
+    while (zmq_getsockopt(s->handle, ZMQ_EVENTS, &s->events, &size) != 0) {
         if (errno != EINTR) {
-            return false;
+            s->events = 0;
+            return code_of_errno();
         }
     }
-    return (events & event) != 0;
+    s->is_settled = true;
+    return NHUB_OK;
+}
+
+static bool has_event(struct zsock *s, int event)
+{
+    return ask_events(s) == NHUB_OK && (s->events & event) != 0;
 }
 
 bool zsock_readable(struct zsock *s)
@@ -383,6 +400,7 @@ void zframe_move(struct zframe *to, struct zframe *from)
 
 nhub_err zsock_recv(struct zsock *s, struct zframe *f)
 {
+    s->is_settled = false;
     while (zmq_msg_recv(msg(f), s->handle, ZMQ_DONTWAIT) < 0) {
         if (errno != EINTR) {
             return code_of_errno();
@@ -393,6 +411,7 @@ nhub_err zsock_recv(struct zsock *s, struct zframe *f)
 
 nhub_err zsock_send(struct zsock *s, struct zframe *f, bool more)
 {
+    s->is_settled = false;
     while (zmq_msg_send(msg(f), s->handle, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
         if (errno != EINTR) {
             return code_of_errno();
@@ -426,6 +445,7 @@ nhub_err zsock_send_bytes(struct zsock *s, const void *bytes, size_t len, bool m
     if (len > INLINE_MAX_LEN && len <= ZBLOCK_MAX_LEN) {
         return send_short(s, bytes, len, more);
     }
+    s->is_settled = false;
     while (zmq_send(s->handle, bytes, len, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
         if (errno != EINTR) {
             return code_of_errno();
@@ -447,33 +467,110 @@ void zsock_skip_message(struct zsock *s, const struct zframe *last)
     zframe_close(&f);
 }
 
+/* Sets the item's results; true when there are any. */
+static bool note_events(struct zpoll_item *item, short seen)
+{
+    item->in = item->want_in && (seen & (POLLIN | POLLERR | POLLHUP)) != 0;
+    item->out = item->want_out && (seen & POLLOUT) != 0;
+    return item->in || item->out;
+}
+
+static bool note_sock(struct zpoll_item *item)
+{
+    const int events = item->sock->events;
+
+    return note_events(
+        item, (short)((events & ZMQ_POLLIN ? POLLIN : 0) | (events & ZMQ_POLLOUT ? POLLOUT : 0)));
+}
+
+/* Asks sockets that were used since they were asked last; polled becomes what poll() wants. */
+static nhub_err prepare_poll(struct zpoll_item *items, size_t count, struct pollfd *polled,
+                             size_t *out_ready)
+{
+    *out_ready = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct zsock *s = items[i].sock;
+
+        polled[i] = (struct pollfd){.fd = items[i].fd};
+        if (!s) {
+            polled[i].events =
+                (short)((items[i].want_in ? POLLIN : 0) | (items[i].want_out ? POLLOUT : 0));
+            continue;
+        }
+        if (!s->is_settled) {
+            const nhub_err err = ask_events(s);
+
+            if (err != NHUB_OK) {
+                return err;
+            }
+        }
+        polled[i].fd = zsock_fd(s);
+        polled[i].events = POLLIN; /* also for POLLOUT: it means that there is news */
+        *out_ready += note_sock(&items[i]) ? 1 : 0;
+    }
+    return NHUB_OK;
+}
+
+static nhub_err note_poll(struct zpoll_item *items, size_t count, const struct pollfd *polled,
+                          size_t *out_ready)
+{
+    *out_ready = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!items[i].sock) {
+            *out_ready += note_events(&items[i], polled[i].revents) ? 1 : 0;
+            continue;
+        }
+        if (polled[i].revents != 0) {
+            const nhub_err err = ask_events(items[i].sock);
+
+            if (err != NHUB_OK) {
+                return err;
+            }
+        }
+        *out_ready += note_sock(&items[i]) ? 1 : 0;
+    }
+    return NHUB_OK;
+}
+
+/* zmq_poll() would ask every socket twice in each turn, used or not, at two system calls each:
+ * more than all else in the turn of a loop with one event. */
 nhub_err zpoll_wait(struct zpoll_item *items, size_t count, int timeout_ms, size_t *out_ready)
 {
-    zmq_pollitem_t polled[MAX_POLL_ITEMS] = {{0}};
-    int ready = 0;
+    const int64_t until_ms = timeout_ms > 0 ? clock_mono_ms() + timeout_ms : 0;
+    struct pollfd polled[MAX_POLL_ITEMS];
+    int left_ms = timeout_ms;
 
     if (count > MAX_POLL_ITEMS) {
         return NHUB_EINVAL;
     }
-    for (size_t i = 0; i < count; i++) {
-        polled[i].socket = items[i].sock ? items[i].sock->handle : NULL;
-        polled[i].fd = items[i].fd;
-        polled[i].events =
-            (short)((items[i].want_in ? ZMQ_POLLIN : 0) | (items[i].want_out ? ZMQ_POLLOUT : 0));
-    }
-    ready = zmq_poll(polled, (int)count, timeout_ms);
-    if (ready < 0 && errno != EINTR) {
-        return code_of_errno();
-    }
-    for (size_t i = 0; i < count; i++) {
-        const short seen = ready > 0 ? polled[i].revents : 0;
+    for (;;) {
+        nhub_err err = prepare_poll(items, count, polled, out_ready);
 
-        /* An error of a descriptor shows itself at the next read. */
-        items[i].in = (seen & (ZMQ_POLLIN | ZMQ_POLLERR)) != 0;
-        items[i].out = (seen & ZMQ_POLLOUT) != 0;
+        if (err == NHUB_OK && poll(polled, (nfds_t)count, *out_ready > 0 ? 0 : left_ms) < 0) {
+            if (errno != EINTR) {
+                return code_of_errno();
+            }
+            for (size_t i = 0; i < count; i++) {
+                polled[i].revents = 0;
+            }
+            left_ms = 0;
+        }
+        if (err == NHUB_OK) {
+            err = note_poll(items, count, polled, out_ready);
+        }
+        if (err != NHUB_OK || *out_ready > 0 || left_ms == 0) {
+            return err;
+        }
+        /* News that nobody asked for, or the time is over. */
+        if (timeout_ms > 0) {
+            const int64_t rest_ms = until_ms - clock_mono_ms();
+
+            if (rest_ms <= 0) {
+                return NHUB_OK;
+            }
+            left_ms = (int)rest_ms;
+        }
     }
-    *out_ready = ready > 0 ? (size_t)ready : 0;
-    return NHUB_OK;
 }
 
 nhub_err zsock_monitor(struct zsock *s, struct zctx *ctx, struct zsock **out_events)

@@ -141,6 +141,29 @@ static void lent_bytes_come_back_once(void **state)
     assert_int_equal(atomic_load(&returned), 2);
 }
 
+/* A poll asks only sockets that were used or have news: what came while nobody wanted it must be
+ * found later, and what is left after a read at once. */
+static void what_came_unwanted_is_found_by_the_next_poll(void **state)
+{
+    struct zsock *pull = create(*state, ZSOCK_PULL);
+    struct zsock *push = create(*state, ZSOCK_PUSH);
+    struct zpoll_item unwanted = {.sock = pull};
+    size_t ready = 1;
+
+    (void)join(pull, push);
+    assert_int_equal(zsock_send_bytes(push, "one", 3, false), NHUB_OK);
+    assert_int_equal(zsock_send_bytes(push, "two", 3, false), NHUB_OK);
+    assert_true(wait_in(pull, DEADLINE_MS));
+    assert_int_equal(zpoll_wait(&unwanted, 1, 0, &ready), NHUB_OK);
+    assert_int_equal(ready, 0);
+    assert_true(wait_in(pull, 0));
+    expect_frame(pull, "one", 3, false);
+    expect_frame(pull, "two", 3, false);
+    assert_false(wait_in(pull, 0));
+    zsock_destroy(&push);
+    zsock_destroy(&pull);
+}
+
 static void push_reaches_pull_with_the_address_of_the_peer(void **state)
 {
     struct zsock *pull = create(*state, ZSOCK_PULL);
@@ -433,6 +456,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_hold_copies_and_shares),
         cmocka_unit_test_setup_teardown(lent_bytes_come_back_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_came_unwanted_is_found_by_the_next_poll, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(push_reaches_pull_with_the_address_of_the_peer, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_sent_frame_is_taken_and_an_unsent_one_kept, set_up,
