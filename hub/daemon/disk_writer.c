@@ -15,7 +15,11 @@
 #define HOUSEKEEPING_MS 1000
 /* While memory for a mark is short, or trimming has more to do. */
 #define SOON_MS 10
-/* Gathered in mode off before an interval is over. */
+/* Events that nobody waits for are gathered so long (mode off: an interval): a commit of its own
+ * for each of them would take the processor from those who deliver it, and hundreds share one at
+ * full speed. */
+#define GATHER_MS 2
+/* Gathered, at most, before the time is over. */
 #define GATHER_BYTES (UINT64_C(4) << 20)
 #define RESERVE_MS   10000
 
@@ -174,13 +178,13 @@ static uint64_t queued_bytes(const struct disk_writer *w)
     return bytes;
 }
 
-/* In mode off there is no hurry unless somebody waits; otherwise there always is. */
+/* There is no hurry unless somebody waits. */
 static bool commit_is_due(const struct disk_writer *w, int64_t now_ms)
 {
     if (!w->first) {
         return false;
     }
-    if (w->o.mode != JOURNAL_SYNC_OFF || w->is_stopping || now_ms >= w->gather_ms) {
+    if (w->is_stopping || now_ms >= w->gather_ms) {
         return true;
     }
     for (const struct disk_batch *b = w->first; b; b = next_of(b)) {
@@ -189,6 +193,12 @@ static bool commit_is_due(const struct disk_writer *w, int64_t now_ms)
         }
     }
     return queued_bytes(w) >= GATHER_BYTES;
+}
+
+/* How long events may be gathered. */
+static int64_t gather_for_ms(const struct disk_writer *w)
+{
+    return w->o.mode == JOURNAL_SYNC_OFF ? (int64_t)w->o.interval_ms : GATHER_MS;
 }
 
 static int64_t sync_due_ms(const struct disk_writer *w)
@@ -282,7 +292,7 @@ static void *run(void *context)
 
         take_letters(w);
         if (was_idle && w->first) {
-            w->gather_ms = clock_mono_ms() + (int64_t)w->o.interval_ms;
+            w->gather_ms = clock_mono_ms() + gather_for_ms(w);
         }
         if (w->is_stopping && !w->first) {
             break;

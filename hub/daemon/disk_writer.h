@@ -3,10 +3,10 @@
  * and what happens when the disk is full or fails.
  *
  * Everything that waits when a commit begins goes into it, up to a limit, so a slow disk makes
- * larger groups rather than a longer queue. Modes (hub.journal.sync): commit, each commit is forced
- * to the disk; interval, the data of a commit are written and what points to them is forced each
- * interval or when somebody wants it; off, commits are gathered for an interval and nothing is
- * forced.
+ * larger groups rather than a longer queue. What nobody waits for is gathered for 2 ms before.
+ * Modes (hub.journal.sync): commit, each commit is forced to the disk; interval, the data of a
+ * commit are written and what points to them is forced each interval or when somebody wants it;
+ * off, commits are gathered for an interval and nothing is forced.
  *
  * When the disk does not take what it should, the writer is *degraded*: it keeps no backlog, every
  * batch comes back as not stored, and it tries to recover, rarer and rarer. A full disk has

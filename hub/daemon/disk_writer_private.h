@@ -29,7 +29,7 @@ struct disk_writer {
     _Atomic uint64_t hold_from; /* 0 = none */
 
     struct disk_batch *first, *last; /* the queue, linked by their letters */
-    int64_t gather_ms;               /* mode off: when the queue is written at the latest */
+    int64_t gather_ms;               /* when the queue is written at the latest */
     struct disk_mark *spare;         /* for the next mark; NULL while memory is short */
     bool is_stopping;
     bool has_ids;      /* ids may be in the store */
