@@ -20,6 +20,8 @@ static const struct {
                       "the request's head did not arrive in time", ""},
     [DOOR_TOO_LARGE] = {REJECT_HEAD_TOO_LARGE, "431", "Request Header Fields Too Large",
                         "the request's head is larger than 8192 bytes", ""},
+    [DOOR_MALFORMED] = {REJECT_BAD_REQUEST, "400", "Bad Request",
+                        "this is no head of an HTTP/1 request", ""},
     [DOOR_FULL] = {REJECT_TOO_MANY_CONNECTIONS, "503", "Service Unavailable",
                    "too many connections are open", "Retry-After: 1\r\n"},
 };
@@ -108,8 +110,14 @@ void door_room_fini(struct door_room *room)
     }
 }
 
-/* Reads what is there and throws it away. False at the end of the connection. */
-static bool read_away(int fd, size_t *discarded)
+enum rest {
+    REST_MAY_COME,
+    REST_ENDED, /* the peer sends no more, and may still read */
+    REST_GONE   /* broken, or too much of it */
+};
+
+/* Reads what is there and throws it away. */
+static enum rest read_away(int fd, size_t *discarded)
 {
     char scrap[4096];
 
@@ -119,10 +127,12 @@ static bool read_away(int fd, size_t *discarded)
         if (n > 0) {
             *discarded += (size_t)n;
             if (*discarded > DISCARD_MAX) {
-                return false;
+                return REST_GONE;
             }
+        } else if (n == 0) {
+            return REST_ENDED;
         } else {
-            return n < 0 && (errno == EAGAIN || errno == EINTR);
+            return errno == EAGAIN || errno == EINTR ? REST_MAY_COME : REST_GONE;
         }
     }
 }
@@ -159,13 +169,16 @@ void door_room_refuse(struct door_room *room, struct guest **guest_p, enum door_
                       int64_t now_ms)
 {
     struct guest *guest = *guest_p;
+    const enum rest rest = read_away(guest->fd, &guest->discarded);
 
     count(room, why);
-    if (!read_away(guest->fd, &guest->discarded) || room->leaving.count >= room->leaving.max) {
+    if (rest != REST_GONE) {
+        send_refusal(guest->fd, why);
+    }
+    if (rest != REST_MAY_COME || room->leaving.count >= room->leaving.max) {
         door_room_drop(room, guest_p);
         return;
     }
-    send_refusal(guest->fd, why);
     delist(room, guest);
     guest->is_leaving = true;
     enlist(&room->leaving, guest, now_ms);
@@ -177,7 +190,7 @@ void door_room_refuse_fd(struct door_room *room, int fd, enum door_refusal why)
     size_t discarded = 0;
 
     count(room, why);
-    if (read_away(fd, &discarded)) {
+    if (read_away(fd, &discarded) != REST_GONE) {
         send_refusal(fd, why);
     }
     close_fd(room, fd);
@@ -185,7 +198,7 @@ void door_room_refuse_fd(struct door_room *room, int fd, enum door_refusal why)
 
 void door_room_discard(struct door_room *room, struct guest **guest_p)
 {
-    if (!read_away((*guest_p)->fd, &(*guest_p)->discarded)) {
+    if (read_away((*guest_p)->fd, &(*guest_p)->discarded) != REST_MAY_COME) {
         door_room_drop(room, guest_p);
     }
 }

@@ -52,7 +52,7 @@ int door_room_release(struct door_room *room, struct guest **guest_p);
 /* Closes the connection and frees the guest. */
 void door_room_drop(struct door_room *room, struct guest **guest_p);
 
-enum door_refusal { DOOR_TIMEOUT, DOOR_TOO_LARGE, DOOR_FULL, DOOR_REFUSALS };
+enum door_refusal { DOOR_TIMEOUT, DOOR_TOO_LARGE, DOOR_MALFORMED, DOOR_FULL, DOOR_REFUSALS };
 /* Counts, answers problem+json and begins to close. */
 void door_room_refuse(struct door_room *room, struct guest **guest_p, enum door_refusal why,
                       int64_t now_ms);

@@ -69,7 +69,16 @@ struct front_door {
 
 /* ---- looking ---- */
 
-enum view { VIEW_INCOMPLETE, VIEW_TOO_LARGE, VIEW_GONE, VIEW_HTTP, VIEW_SSE, VIEW_WIDE, VIEW_WS };
+enum view {
+    VIEW_INCOMPLETE,
+    VIEW_TOO_LARGE,
+    VIEW_MALFORMED,
+    VIEW_GONE,
+    VIEW_HTTP,
+    VIEW_SSE,
+    VIEW_WIDE,
+    VIEW_WS
+};
 
 static bool is_good_query(const struct front_door *door, const struct http_text *query)
 {
@@ -148,7 +157,7 @@ static enum view look(struct front_door *door, int fd)
         return http_view(&head);
     case HTTP_HEAD_MALFORMED:
     default:
-        return VIEW_WIDE; /* room for whatever it is, and for the answer */
+        return VIEW_MALFORMED; /* the HTTP server would answer with a page of its own */
     }
 }
 
@@ -182,6 +191,7 @@ static void welcome(struct front_door *door, int fd, const struct sockaddr_stora
     switch (view) {
     case VIEW_INCOMPLETE:
     case VIEW_TOO_LARGE: /* its first event looks again and refuses it with an orderly close */
+    case VIEW_MALFORMED:
         door_room_keep(&door->room, fd, peer, peer_len, now_ms);
         break;
     case VIEW_GONE:
@@ -261,6 +271,8 @@ static void look_again(struct front_door *door, struct guest *guest, uint32_t ev
         }
     } else if (view == VIEW_TOO_LARGE) {
         door_room_refuse(&door->room, &guest, DOOR_TOO_LARGE, now_ms);
+    } else if (view == VIEW_MALFORMED) {
+        door_room_refuse(&door->room, &guest, DOOR_MALFORMED, now_ms);
     } else if (view == VIEW_GONE) {
         door_room_drop(&door->room, &guest);
     } else {

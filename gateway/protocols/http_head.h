@@ -2,8 +2,8 @@
  * http_head: reads as much of an HTTP/1 request head as the front door needs to know whom a
  * connection belongs to, from bytes that stay where they are.
  *
- * It refuses nothing by itself: a head that is not understood is `malformed` and goes to the HTTP
- * server, which answers it. Spans point into the text. Grammar: RFC 9112, sections 2 to 5.
+ * It refuses nothing by itself: a head that is not understood is `malformed`, and the front door
+ * answers it. Spans point into the text. Grammar: RFC 9112, sections 2 to 5.
  * Threads: any; pure, bounded by the length; a fuzz target drives it.
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_HEAD_H

@@ -75,11 +75,18 @@ def test_a_head_that_is_too_large_gets_431(gateway):
     assert rejected(gateway, "head_too_large") == before + 2
 
 
-def test_noise_is_answered_or_closed(gateway):
-    for noise in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"{}\r\n\r\n", b"GET\r\n\r\n",
-                  b"GET / HTTP/3.0\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n"):
-        answer = raw(gateway.port, noise, limit=20, half_close=True)
-        assert answer == b"" or status_of(answer) in (400, 404, 405, 426, 501, 505), (noise, answer)
+NOISES = (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"{}\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/3.0\r\n\r\n",
+          b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+
+
+@pytest.mark.parametrize("half_close", [True, False], ids=["half_closed", "open"])
+def test_noise_is_refused_in_our_own_words(gateway, half_close):
+    """What is no head of HTTP/1 gets problem+json from the door, also when its sender sends no more."""
+    before = rejected(gateway, "bad_request")
+    for noise in NOISES:
+        answer = raw(gateway.port, noise, limit=20, half_close=half_close)
+        assert status_of(answer) == 400 and b"application/problem+json" in answer, (noise, answer)
+    assert rejected(gateway, "bad_request") == before + len(NOISES)
     assert get(gateway.port, "/health").status == 200
 
 
