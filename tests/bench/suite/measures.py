@@ -17,7 +17,7 @@ from .load import EVENT, FIVE, load, program, start_ms
 from .systems import Forward, Mosquitto, Nats, NodeWs, Nchan, Ours, Raw
 
 WS_BYTES, SSE_BYTES = 376, 400  # of one of our events on the wire, with frame and number
-WINDOW = 1024  # events under way in fan-out at full speed, the same for everybody
+WINDOW = 256  # events under way in fan-out at full speed, the same for everybody; readers further behind count as slow
 PUSH_SIZE = 200 - len(FIVE["before"]) - len(FIVE["after"])
 
 
