@@ -461,16 +461,27 @@ void gap_detector_heard(struct gap_detector *d, int64_t now_ms)
     }
 }
 
+/* The longest pause between two tries: several signs of life have their place in a wait, whatever
+ * the interval of the checks is. */
+static int64_t longest_pause_ms(const struct gap_options *o)
+{
+    const int64_t share_ms = o->refill_wait_ms / 5;
+    const int64_t most_ms = share_ms < o->check_interval_ms ? share_ms : o->check_interval_ms;
+
+    return most_ms > o->retry_ms ? most_ms : o->retry_ms;
+}
+
 /* A hub that is busy is not asked any faster for that. */
 static void back_off(struct gap_detector *d, int64_t now_ms)
 {
+    const int64_t most_ms = longest_pause_ms(&d->options);
     int64_t pause_ms = d->options.retry_ms;
 
-    for (int i = 0; i < d->failures && pause_ms < d->options.check_interval_ms; i++) {
+    for (int i = 0; i < d->failures && pause_ms < most_ms; i++) {
         pause_ms *= 2;
     }
-    if (pause_ms > d->options.check_interval_ms) {
-        pause_ms = d->options.check_interval_ms;
+    if (pause_ms > most_ms) {
+        pause_ms = most_ms;
     }
     d->failures++;
     d->asked = GAP_REQUEST_NONE;

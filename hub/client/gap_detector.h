@@ -66,7 +66,7 @@ struct gap_options {
     int settle_ms;
     int refill_wait_ms;
     bool is_patient; /* the wait begins anew with each sign of life of the hub */
-    int retry_ms; /* after a failed request; doubles with each further one, to check_interval_ms */
+    int retry_ms;    /* after a failed request; doubles with each further one, within bounds */
 };
 
 /* Errors: NHUB_ENOMEM. */

@@ -45,6 +45,8 @@ struct fixture {
     bool is_hub_silent;
     bool is_history_silent; /* other questions are answered */
     bool is_patient;
+    int check_interval_ms; /* 0 = a second */
+    int history_ms;        /* so long until its silence is noticed */
     int asked_history;
     /* What came out. */
     uint64_t delivered[EVENTS_MAX + 1];
@@ -116,7 +118,8 @@ static inline void start_with(struct fixture *f, const char *since, bool is_filt
                                         .held_events = 100,
                                         .held_bytes = 100000,
                                         .received_max = 1000,
-                                        .check_interval_ms = 1000,
+                                        .check_interval_ms =
+                                            f->check_interval_ms ? f->check_interval_ms : 1000,
                                         .check_events = 500,
                                         .settle_ms = 500,
                                         .refill_wait_ms = 5000,
@@ -267,6 +270,7 @@ static inline bool ask(struct fixture *f)
     case GAP_REQUEST_HISTORY:
         f->asked_history++;
         if (f->is_hub_silent || f->is_history_silent) {
+            f->now_ms += f->history_ms;
             gap_detector_failed(f->detector, false, f->now_ms);
         } else {
             answer_history(f, &r);

@@ -173,6 +173,26 @@ static void a_patient_subscriber_waits_for_a_hub_that_is_there(void **state)
     assert_int_equal(f->gap_count, 0);
 }
 
+/* Who checks seldom is as patient as anybody else. */
+static void patience_does_not_depend_on_the_interval_of_the_checks(void **state)
+{
+    struct fixture *f = *state;
+
+    f->is_patient = true;
+    f->check_interval_ms = 60000;
+    f->history_ms = 3000;
+    start_live(f, false);
+    arrive_range(f, 1, 3);
+    f->is_history_silent = true;
+    arrive_range(f, 6, 8);
+    pass(f, 60000);
+    assert_int_equal(f->gap_count, 0);
+    f->is_history_silent = false;
+    pass(f, 2000);
+    expect_delivered(f, 1, 8);
+    assert_int_equal(f->gap_count, 0);
+}
+
 static void a_refusal_of_the_moment_is_a_sign_of_life(void **state)
 {
     struct fixture *f = *state;
@@ -428,6 +448,7 @@ int main(void)
         TEST(a_silent_hub_makes_a_gap_after_the_wait),
         TEST(a_hub_that_tells_nothing_holds_the_first_events_up_for_the_wait_only),
         TEST(a_patient_subscriber_waits_for_a_hub_that_is_there),
+        TEST(patience_does_not_depend_on_the_interval_of_the_checks),
         TEST(a_refusal_of_the_moment_is_a_sign_of_life),
         TEST(a_patient_subscriber_gives_a_hub_up_that_is_away),
         TEST(a_limit_that_was_set_is_kept),
