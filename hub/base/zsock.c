@@ -470,8 +470,11 @@ void zsock_skip_message(struct zsock *s, const struct zframe *last)
 /* Sets the item's results; true when there are any. */
 static bool note_events(struct zpoll_item *item, short seen)
 {
-    item->in = item->want_in && (seen & (POLLIN | POLLERR | POLLHUP)) != 0;
-    item->out = item->want_out && (seen & POLLOUT) != 0;
+    /* What is broken shows itself when it is used; and to wait for it would never end. */
+    const bool is_broken = (seen & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+
+    item->in = item->want_in && (is_broken || (seen & POLLIN) != 0);
+    item->out = item->want_out && (is_broken || (seen & POLLOUT) != 0);
     return item->in || item->out;
 }
 
@@ -491,7 +494,10 @@ static nhub_err prepare_poll(struct zpoll_item *items, size_t count, struct poll
     for (size_t i = 0; i < count; i++) {
         struct zsock *s = items[i].sock;
 
-        polled[i] = (struct pollfd){.fd = items[i].fd};
+        /* poll() tells of errors without being asked, and not of negative descriptors. */
+        polled[i] = (struct pollfd){
+            .fd = items[i].want_in || items[i].want_out ? items[i].fd : -1,
+        };
         if (!s) {
             polled[i].events =
                 (short)((items[i].want_in ? POLLIN : 0) | (items[i].want_out ? POLLOUT : 0));

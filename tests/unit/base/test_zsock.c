@@ -377,6 +377,31 @@ static void waiting_covers_descriptors_and_time(void **state)
     zsock_destroy(&pull);
 }
 
+/* A descriptor that is broken counts as ready, so that its owner finds out; one that nobody wants
+ * anything of is none of our business. */
+static void a_broken_descriptor_ends_the_wait(void **state)
+{
+    struct zpoll_item items[2] = {{.want_out = true}, {.want_in = true}};
+    int fds[2];
+    size_t ready = 99;
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    items[0].fd = fds[1];
+    items[1].fd = fds[0];
+    close(fds[0]); /* the writer's end has an error now, the reader's end is no descriptor */
+    assert_int_equal(zpoll_wait(items, 2, DEADLINE_MS, &ready), NHUB_OK);
+    assert_int_equal(ready, 2);
+    assert_true(items[0].out && !items[0].in);
+    assert_true(items[1].in && !items[1].out);
+    assert_int_equal(zpoll_wait(&items[1], 1, DEADLINE_MS, &ready), NHUB_OK);
+    assert_int_equal(ready, 1);
+    items[1].want_in = false;
+    assert_int_equal(zpoll_wait(&items[1], 1, 1, &ready), NHUB_OK);
+    assert_int_equal(ready, 0);
+    close(fds[1]);
+}
+
 /* Waits for an event of the given kind and ignores others. */
 static void expect_event(struct zsock *events, enum zmonitor_event expected)
 {
@@ -473,6 +498,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_open_bind_takes_ipv4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_large_a_message_never_arrives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_option_is_refused, set_up, tear_down),
+        cmocka_unit_test(a_broken_descriptor_ends_the_wait),
         cmocka_unit_test_setup_teardown(waiting_covers_descriptors_and_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_monitor_sees_connections_come_and_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(inproc_endpoints_work, set_up, tear_down),
