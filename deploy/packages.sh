@@ -24,6 +24,9 @@ packages_run=(
     libncursesw6 libcurl4
 )
 
+# What the README's tour is made of, besides our own command.
+packages_tour=(curl python3 python3-zmq)
+
 # What tests/run needs besides: unit tests, sanitizers, fuzzing, format, the clients of every door, a browser.
 packages_test=(
     libcmocka-dev make
@@ -33,7 +36,7 @@ packages_test=(
     curl procps iproute2 systemd tmux wrk
 )
 
-# missing_packages LIST… prints the packages of these lists (build, web, run, test) that are not installed.
+# missing_packages LIST… prints the packages of these lists (build, web, run, tour, test) that are not installed.
 missing_packages() {
     local list
     local -a wanted=()

@@ -3,6 +3,7 @@
 Runs what the build under test has built (--no-install --no-build); that it also builds on a bare machine is checked by
 running it there.
 """
+import contextlib
 import os
 import pty
 import re
@@ -175,6 +176,15 @@ def test_a_taken_port_is_named_with_its_flag(flag):
     assert done.returncode == 1
     assert f"port {port} is taken" in done.stderr and flag + " N" in done.stderr, done.stderr
     assert "ready" not in done.stdout, "nothing was started"
+
+
+def test_all_taken_ports_are_named_at_once():
+    flags = ["--hub-collector-port", "--hub-publisher-port", "--hub-requests-port", "--port"]
+    with contextlib.ExitStack() as stack:
+        ports = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in flags]
+        done = up(*(word for flag, port in zip(flags, ports) for word in (flag, str(port))))
+    told = re.findall(r"^error: port (\d+) is taken.*; choose another one with (\S+) N$", done.stderr, re.M)
+    assert (done.returncode, told) == (1, [(str(port), flag) for flag, port in zip(flags, ports)]), done.stderr
 
 
 @pytest.mark.parametrize("name", ["notifyhub-hub", "notifyhub-gateway"])

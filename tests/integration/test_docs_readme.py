@@ -2,6 +2,7 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -110,6 +111,21 @@ def test_answers_are_as_described(shell):
     assert '"delivery"' in group and "order.created" in group, group
     well = next(out for text, out in by_text.items() if "/metrics" in text)
     assert "notifyhub_" in well and well.count("healthy") == 2
+
+
+def test_deploy_up_installs_what_the_tour_runs():
+    """A bare Debian has no curl and no python3-zmq."""
+    tour = "".join(text for _, text, _ in blocks_of("sh", "sh watch"))
+    commands = set(re.findall(r"(?:^|\| )([\w./-]+) ", re.sub(r"'[^']*'", "''", tour), re.M))
+    modules = set(re.findall(r"\w+", " ".join(re.findall(r"^import (.*)$", tour, re.M)))) - sys.stdlib_module_names
+    known = {"curl": "curl", "/usr/bin/python3": "python3", "zmq": "python3-zmq"}
+    foreign = (commands | modules) - {"export", "printf", "notifyhub", "notifyhub-hub"}
+    assert foreign == set(known), foreign
+    done = subprocess.run(["bash", "-c", '. deploy/packages.sh && printf "%s\\n" "${packages_tour[@]}"'], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == set(known.values())
+    with open(os.path.join(ROOT, "deploy", "up"), encoding="utf-8") as file:
+        assert re.search(r"^ *install_packages\b.* tour\b", file.read(), re.M)
 
 
 def test_the_two_commands():
