@@ -6,6 +6,7 @@
 #include "gateway/link_publish.h"
 
 #include "gateway/link_verdict.h"
+#include "wire/request.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -192,6 +193,16 @@ static size_t first_too_big(const struct link_publish *p, const struct publish_j
     return i;
 }
 
+/* All of them together are more than the hub takes in one request. */
+static bool is_too_big(const struct link_publish *p, const struct publish_job *job)
+{
+    const uint64_t most = p->hub.max_event_bytes > REQUEST_EVENTS_BYTES_MAX
+                              ? p->hub.max_event_bytes
+                              : REQUEST_EVENTS_BYTES_MAX;
+
+    return job->link.bytes > most;
+}
+
 void link_publish_add(struct link_publish *p, struct publish_job *job, int64_t now_ms)
 {
     size_t too_big = 0;
@@ -214,6 +225,10 @@ void link_publish_add(struct link_publish *p, struct publish_job *job, int64_t n
     too_big = first_too_big(p, job);
     if (too_big < job->count) {
         link_verdict_refuse(job, "too_big", "the event is larger than the hub takes", too_big, 0);
+        return;
+    }
+    if (is_too_big(p, job)) {
+        link_verdict_refuse(job, "too_big", "the events are too large together", 0, 0);
         return;
     }
     job->durability = settle_durability(p, job->durability);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "client/draft.h"
 #include "wire/json_scan.h"
+#include "wire/request.h"
 
 #include <string.h>
 
@@ -117,9 +118,18 @@ static struct flight_job job_of(const struct nhub_publisher *p, const nhub_bytes
     };
 }
 
+/* Bytes that one publish may have: what the hub takes, see request.h. */
+static size_t most_bytes(const struct nhub_publisher *p)
+{
+    return p->max_bytes > REQUEST_EVENTS_BYTES_MAX ? p->max_bytes
+                                                   : (size_t)REQUEST_EVENTS_BYTES_MAX;
+}
+
 static nhub_err check_lines(struct nhub_publisher *p, const nhub_bytes *lines, size_t count,
                             int mode)
 {
+    size_t room = most_bytes(p);
+
     if (mode < 0 || mode > (NHUB_PUBLISH_SYNCED | NHUB_PUBLISH_EACH)) {
         buf_printf(&p->error, "%d is no way to publish", mode);
         return publisher_refuse(p, NHUB_EINVAL);
@@ -135,6 +145,12 @@ static nhub_err check_lines(struct nhub_publisher *p, const nhub_bytes *lines, s
                        p->max_bytes);
             return publisher_refuse(p, NHUB_ETOOBIG);
         }
+        if (lines[i].len > room) {
+            buf_printf(&p->error, "%zu events have more than %zu bytes together", count,
+                       most_bytes(p));
+            return publisher_refuse(p, NHUB_ETOOBIG);
+        }
+        room -= lines[i].len;
     }
     return NHUB_OK;
 }

@@ -19,6 +19,10 @@ typedef struct json_t json_t;
 #define REQUEST_TEXT_MAX         (1024 * 1024) /* bytes of the JSON frame */
 #define REQUEST_ID_MAX           256           /* bytes of request_id as JSON text */
 #define REQUEST_PATTERNS_MAX     1024
+/* Bytes of all events of a publish; one event of the largest size may come in any case. A request
+ * of twice as many is cut off with its connection, and with all else that is under way on it, so
+ * those who send keep to it themselves. */
+#define REQUEST_EVENTS_BYTES_MAX ((uint64_t)16 << 20)
 #define REQUEST_LIMIT_MAX        10000 /* events of a history page; larger limits are cut to it */
 
 enum message_type {

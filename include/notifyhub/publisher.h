@@ -168,8 +168,9 @@ enum {
     NHUB_PUBLISH_SYNCED = 6
 };
 
-/* Publishes up to 10 000 events that are JSON texts already, in order, as one request. They are not
- * checked here but by the hub. Results as above. */
+/* Publishes up to 10 000 events that are JSON texts already, in order, as one request of at most
+ * 16 MiB (or max_event_bytes, if that is more). They are not checked here but by the hub. Results
+ * as above. */
 NHUB_API NHUB_MUST_USE nhub_err nhub_publisher_publish_lines(nhub_publisher *publisher,
                                                              const nhub_bytes *lines, size_t count,
                                                              int mode, int timeout_ms,

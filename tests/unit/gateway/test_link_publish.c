@@ -336,6 +336,21 @@ static void an_event_over_the_hubs_limit_is_refused_here(void **state)
     assert_string_equal(f->jobs[0].code, "too_big");
 }
 
+/* The hub would cut the connection, and with it everything that is under way. */
+static void a_batch_over_the_hubs_limit_is_refused_here(void **state)
+{
+    struct fixture *f = *state;
+    const struct link_publish_hub hub = {.max_event_bytes = 12 << 20, .epoch = "aaaaaaaa"};
+    const struct link_publish_hub large_hub = {.max_event_bytes = 18 << 20, .epoch = "aaaaaaaa"};
+    const struct publish_event big = {"x", 9 << 20};
+
+    link_publish_up(f->p, &hub);
+    assert_int_equal(add(f, 0, 2, &big)->outcome, PUBLISH_REFUSED);
+    assert_string_equal(f->jobs[0].code, "too_big");
+    link_publish_up(f->p, &large_hub);
+    assert_int_equal(add(f, 1, 2, &big)->outcome, PUBLISH_OVERLOADED); /* by max_waiting_bytes */
+}
+
 static void a_deadline_in_flight_means_unknown_while_waiting_unavailable(void **state)
 {
     struct fixture *f = *state;
@@ -518,6 +533,7 @@ int main(void)
         TEST(too_many_waiting_jobs_are_refused),
         TEST(bytes_in_flight_count_too),
         TEST(an_event_over_the_hubs_limit_is_refused_here),
+        TEST(a_batch_over_the_hubs_limit_is_refused_here),
         TEST(a_deadline_in_flight_means_unknown_while_waiting_unavailable),
         TEST(an_expired_job_keeps_its_number_in_a_shared_request),
         TEST(a_lost_link_leaves_the_outcome_unknown),
