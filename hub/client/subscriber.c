@@ -156,6 +156,7 @@ nhub_err nhub_subscriber_create(nhub_subscriber **out, const nhub_subscriber_opt
     s->publisher_port = o->publisher_port ? o->publisher_port : NHUB_PUBLISHER_PORT;
     s->requests_port = o->requests_port ? o->requests_port : NHUB_REQUESTS_PORT;
     s->queue_events = o->queue_events ? o->queue_events : DEFAULT_QUEUE_EVENTS;
+    s->page_events = HISTORY_PAGE_EVENTS;
     s->is_whole_stream = o->whole_stream;
     s->has_recovery = !o->no_recovery;
     s->since = since;

@@ -20,6 +20,8 @@
 #include "client/requester.h"
 #include "client/wakeup.h"
 
+#define HISTORY_PAGE_EVENTS 1000
+
 /* Something to hand out: an event in its frame, or a gap. */
 struct ready_item {
     struct ready_item *next;
@@ -49,10 +51,11 @@ struct nhub_subscriber {
     struct ready_item *first, *last;
     size_t ready_count;
 
-    uint32_t run;      /* events read since the queue was last seen empty */
-    bool is_drained;   /* the SUB gave NHUB_EAGAIN at last */
-    uint32_t timeouts; /* requests without an answer in a row */
-    bool is_heard;     /* an event came since the last answer */
+    uint32_t run;         /* events read since the queue was last seen empty */
+    bool is_drained;      /* the SUB gave NHUB_EAGAIN at last */
+    uint32_t timeouts;    /* requests without an answer in a row */
+    uint32_t page_events; /* of history that are asked for at once */
+    bool is_heard;        /* an event came since the last answer */
     char stats_event[EVENT_TYPE_MAX + 1];
     nhub_err fatal; /* NHUB_ESTATE: the hub's protocol is not ours */
 

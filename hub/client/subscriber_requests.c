@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST_TIMEOUT_MS  3000
-#define HISTORY_PAGE_EVENTS 1000
+#define REQUEST_TIMEOUT_MS 3000
 
 /* Answers. */
 
@@ -158,6 +157,17 @@ static void read_gap(const struct nhub_subscriber *s, const struct json_t *json,
     }
 }
 
+/* A page that is too long for the time, on a slow network, would be so again: the next one is
+ * shorter. */
+static void fit_page(struct nhub_subscriber *s, nhub_err err)
+{
+    if (err == NHUB_ETIMEOUT && s->page_events > 1) {
+        s->page_events /= 2;
+    } else if (err == NHUB_OK && s->page_events < HISTORY_PAGE_EVENTS) {
+        s->page_events += s->page_events / 8 + 1;
+    }
+}
+
 static void on_history(void *context, uint64_t id, const struct requester_answer *answer)
 {
     struct nhub_subscriber *s = context;
@@ -165,6 +175,7 @@ static void on_history(void *context, uint64_t id, const struct requester_answer
     nhub_err err = NHUB_OK;
 
     (void)id;
+    fit_page(s, answer->err);
     if (!is_good(s, answer)) {
         return;
     }
@@ -179,7 +190,8 @@ static void on_history(void *context, uint64_t id, const struct requester_answer
 
             ready_item_destroy(&item);
         }
-        gap_detector_failed(s->detector, false, clock_mono_ms());
+        /* What cannot be read now cannot be read later; for memory it is worth another try. */
+        gap_detector_failed(s->detector, err == NHUB_EPROTO, clock_mono_ms());
     } else {
         /* What has arrived live is taken into account before anything is called missing. */
         do {
@@ -247,7 +259,7 @@ static void write_history(const struct nhub_subscriber *s, uint64_t id,
     size_t at = 0;
 
     if (!link_is_filtered(s)) {
-        request_write_history(out, id, request->since, NULL, 0, HISTORY_PAGE_EVENTS);
+        request_write_history(out, id, request->since, NULL, 0, s->page_events);
         return;
     }
     buf_init(&texts);
@@ -258,8 +270,7 @@ static void write_history(const struct nhub_subscriber *s, uint64_t id,
         at += strlen(patterns[i]) + 1;
     }
     if (patterns && !texts.failed) {
-        request_write_history(out, id, request->since, patterns, pattern_count,
-                              HISTORY_PAGE_EVENTS);
+        request_write_history(out, id, request->since, patterns, pattern_count, s->page_events);
     } else {
         out->failed = true;
     }

@@ -320,3 +320,31 @@ def test_a_hub_that_is_busy_is_no_reason_for_a_gap(reserve_port, how):
         fake._history = history
         driver.ok("run 20000 2")
         assert numbers(driver) == [1, 2, 3] and driver.gaps == []
+
+
+def lose_one(fake, driver):
+    """Numbers 1 to 3, of which the second has to be asked for."""
+    driver.ok("subscriber - 1 0 0")
+    driver.ok("on t")
+    driver.wait_ready()
+    fake.emit("t", 1)
+    fake.emit("t", 2, send=False)
+    fake.emit("t", 3)
+
+
+def test_a_page_that_takes_too_long_is_asked_for_in_smaller_ones(reserve_port):
+    """On a slow network a long page never comes in time, and the hub is there: the same question again has no end."""
+    with FakeHub([reserve_port() for _ in range(3)]) as fake, ClientDriver(fake.ports) as driver:
+        history = fake._history
+        fake._history = lambda request: (None, []) if request["limit"] > 300 else history(request)
+        lose_one(fake, driver)
+        driver.ok("run 60000 3")
+        assert numbers(driver) == [1, 2, 3] and driver.gaps == []
+
+
+def test_a_page_that_cannot_be_read_is_not_waited_for_without_end(reserve_port):
+    with FakeHub([reserve_port() for _ in range(3)]) as fake, ClientDriver(fake.ports) as driver:
+        fake._history = lambda request: ({"result": "replayed", "next": "nonsense", "more": False}, [])
+        lose_one(fake, driver)
+        driver.ok("run 60000 2")
+        assert numbers(driver) == [1, 3] and [gap["reason"] for gap in driver.gaps] == ["refused"]
