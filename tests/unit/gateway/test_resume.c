@@ -349,6 +349,41 @@ static void an_answer_that_never_comes_does_not_end_the_wait_early(void **state)
     close_session(s);
 }
 
+/* Else a page that never comes in time, on a slow network, would be asked for for ever. */
+static void a_page_that_comes_too_late_is_followed_by_shorter_ones(void **state)
+{
+    struct fan_bench *b = *state;
+    struct fake_session *s = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    uint64_t limit = 1000;
+
+    feed_link_up(b, EPOCH_A, 0);
+    feed_range(b, EPOCH_A, 1, 30);
+    assert_int_equal(resume_from(s, NULL, "aaaaaaaa-2"), NHUB_OK);
+    bench_turns(b);
+    for (int i = 0; i < 12; i++) {
+        struct fetch_result late = {.err = NHUB_ETIMEOUT};
+
+        assert_int_equal(b->fetch_count, 1);
+        assert_int_equal(b->fetches[0]->limit, limit);
+        bench_answer(b, &late);
+        bench_seconds(b, 1);
+        limit = limit > 1 ? limit / 2 : 1;
+    }
+    (void)transcript(s); /* that it waits */
+    for (uint64_t seq = 3; seq < 20; seq++) {
+        struct fetch_result page = page_of(EPOCH_A, seq, seq, 30);
+
+        assert_int_equal(b->fetch_count, 1);
+        assert_true(b->fetches[0]->limit >= limit);
+        limit = b->fetches[0]->limit;
+        bench_answer(b, &page);
+        bench_turns(b);
+    }
+    assert_in_range(limit, 10, 100); /* and by and by by longer ones again */
+    assert_string_equal(transcript(s), "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19");
+    close_session(s);
+}
+
 static void an_old_epoch_that_is_still_here_is_replayed_with_its_end(void **state)
 {
     struct fan_bench *b = *state;
@@ -537,6 +572,7 @@ int main(void)
         cmocka_unit_test(in_the_backfill_a_history_page_begins_where_it_is_asked_to),
         cmocka_unit_test(a_hub_that_goes_away_between_two_pages_is_waited_for),
         cmocka_unit_test(without_a_hub_the_earliest_is_what_begins_with_the_first_number),
+        cmocka_unit_test(a_page_that_comes_too_late_is_followed_by_shorter_ones),
     };
     struct CMUnitTest with_bench[sizeof tests / sizeof tests[0]];
 
