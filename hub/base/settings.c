@@ -106,7 +106,7 @@ static const struct option rows[] = {
     SIZE("gateway.max_event_bytes", gateway.max_event_bytes, "1MiB", KIB, 256 * MIB, "largest single event over HTTP and WebSocket"),
     SIZE("gateway.max_body_bytes", gateway.max_body_bytes, "8MiB", KIB, GIB, "largest body of a request (a batch of events)"),
     {.key = "gateway.max_connections", .type = OPTION_UINT, .offset = FIELD(gateway.max_connections), .default_text = "auto", .min = 0, .max = UINT64_C(1048576), .words = auto_words, .unit = "connections", .help = "clients at the same time; auto = from the limit of open files"},
-    COUNT("gateway.max_patterns", gateway.max_patterns, "64", 1, 4096, "patterns", "patterns in one subscription"),
+    COUNT("gateway.max_patterns", gateway.max_patterns, "64", 1, 1000, "patterns", "patterns in one subscription"),
     COUNT("gateway.cache_events", gateway.cache_events, "65536", 1, UINT64_C(16777216), "events", "last events kept in the gateway for those who resume"),
     SIZE("gateway.cache_bytes", gateway.cache_bytes, "64MiB", 4 * KIB, 64 * GIB, "memory for those events"),
     SIZE("gateway.session_max_bytes", gateway.session_max_bytes, "1MiB", 4 * KIB, GIB, "what one slow client may have waiting before its policy acts"),
