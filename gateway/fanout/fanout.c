@@ -16,6 +16,7 @@
 #define ROUTER_TYPES      16384
 #define ROUTER_ENTRIES    ((size_t)4 * 1024 * 1024)
 #define REPLAY_BUDGET     ((size_t)1024 * 1024) /* bytes over all replays of a turn */
+#define PAGE_EVENTS       1000
 #define EVICT_PER_TURN    256
 #define BUFFERS_LEFT      64 /* so many more could have what the next one gets */
 
@@ -68,6 +69,7 @@ nhub_err fanout_create(struct fanout **out, const struct fanout_options *options
     }
     f->options = *options;
     f->counters = options->counters;
+    f->page_limit = PAGE_EVENTS;
     init_lists(f);
     err = create_parts(f);
     if (err != NHUB_OK) {
@@ -429,6 +431,17 @@ void fanout_tick(struct fanout *f)
     counter_set(&c->session_lag_max, largest_lag(f));
 }
 
+/* A page that is too long for the time, on a network that is slow or full of others' pages, would
+ * be so again, whoever asks for it: the next ones are shorter. */
+static void fit_page(struct fanout *f, nhub_err err)
+{
+    if (err == NHUB_ETIMEOUT && f->page_limit > 1) {
+        f->page_limit /= 2;
+    } else if (err == NHUB_OK && f->page_limit < PAGE_EVENTS) {
+        f->page_limit += f->page_limit / 8 + 1;
+    }
+}
+
 void fanout_fetched(struct fanout *f, struct fetch **fetch_p, struct fetch_result *result)
 {
     struct fetch *fetch = *fetch_p;
@@ -437,6 +450,7 @@ void fanout_fetched(struct fanout *f, struct fetch **fetch_p, struct fetch_resul
     *fetch_p = NULL;
     list_remove(&fetch->link);
     f->feed_moved = true; /* others may wait for the same page */
+    fit_page(f, result->err);
     if (result->err == NHUB_OK && result->result != RESUME_UNKNOWN &&
         page_create(&page, f, fetch, result) != NHUB_OK) {
         result->err = NHUB_ENOMEM;

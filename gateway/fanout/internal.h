@@ -131,6 +131,7 @@ struct fanout {
     uint64_t blocked_bytes; /* charges of blocked sessions */
     uint64_t send_buffers;  /* what the kernel may hold for all sessions */
     uint64_t page_bytes;    /* pages of history, each once */
+    uint64_t page_limit;    /* events of a page that are asked for at once */
     size_t stream_count, session_count;
     struct roster clients; /* sessions by number */
     bool link_up, feed_moved;

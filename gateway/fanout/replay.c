@@ -21,7 +21,6 @@ nhub_err replay_begin(struct session *s, const struct replay_from *from)
     r->is_told = from->is_told;
     r->has_count = from->is_told; /* nobody asked for one */
     r->tag = from->tag;
-    r->page_limit = REPLAY_PAGE_EVENTS;
     r->passed = from->position;
     if (from->since) {
         r->since = *from->since;

@@ -11,8 +11,6 @@
  *   an index in the cache,
  *   or only the position that it has passed, and somebody has to be asked.
  */
-#define REPLAY_PAGE_EVENTS 1000
-
 struct replay {
     struct since since;
     struct position
@@ -27,7 +25,6 @@ struct replay {
     size_t page_at;
     uint64_t events, gaps; /* written so far */
     struct fetch *fetch;   /* under way */
-    uint64_t page_limit;   /* events that are asked for at once */
     int64_t ask_again_ms;  /* not before this */
 };
 

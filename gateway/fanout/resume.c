@@ -267,7 +267,7 @@ static bool send_fetch(struct session *s, const char since[64])
     list_append(&f->fetches, &r->fetch->link);
     r->fetch->session = s;
     r->fetch->set = pattern_set_ref(s->stream->set);
-    r->fetch->limit = r->page_limit;
+    r->fetch->limit = f->page_limit;
     memcpy(r->fetch->since, since, sizeof r->fetch->since);
     (void)wait(s);
     f->options.fetch(f->options.context, r->fetch);
@@ -350,22 +350,10 @@ bool resume_place(struct session *s)
     }
 }
 
-/* A page that is too long for the time, on a network that is slow or full of others' pages, would
- * be so again: the next one is shorter. */
-static void fit_page(struct replay *r, nhub_err err)
-{
-    if (err == NHUB_ETIMEOUT && r->page_limit > 1) {
-        r->page_limit /= 2;
-    } else if (err == NHUB_OK && r->page_limit < REPLAY_PAGE_EVENTS) {
-        r->page_limit += r->page_limit / 8 + 1;
-    }
-}
-
 void resume_answer(struct session *s, const struct fetch_result *result, struct page *page)
 {
     struct replay *r = s->replay;
 
-    fit_page(r, result->err);
     if (result->err != NHUB_OK) {
         r->ask_again_ms = s->f->now_ms + ASK_AGAIN_MS;
         return;

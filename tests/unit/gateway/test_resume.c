@@ -354,6 +354,7 @@ static void a_page_that_comes_too_late_is_followed_by_shorter_ones(void **state)
 {
     struct fan_bench *b = *state;
     struct fake_session *s = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
+    struct fake_session *other = open_session(b, FORMAT_WS, POLICY_DISCONNECT);
     uint64_t limit = 1000;
 
     feed_link_up(b, EPOCH_A, 0);
@@ -381,6 +382,12 @@ static void a_page_that_comes_too_late_is_followed_by_shorter_ones(void **state)
     }
     assert_in_range(limit, 10, 100); /* and by and by by longer ones again */
     assert_string_equal(transcript(s), "3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19");
+    /* A crowd does not find it out one by one. */
+    assert_int_equal(resume_from(other, NULL, "aaaaaaaa-1"), NHUB_OK);
+    bench_turns(b);
+    assert_int_equal(b->fetch_count, 2);
+    assert_in_range(b->fetches[1]->limit, limit, 100);
+    close_session(other);
     close_session(s);
 }
 
