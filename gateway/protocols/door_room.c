@@ -21,7 +21,9 @@ static const struct {
     [DOOR_TOO_LARGE] = {REJECT_HEAD_TOO_LARGE, "431", "Request Header Fields Too Large",
                         "the request's head is larger than 8192 bytes", ""},
     [DOOR_MALFORMED] = {REJECT_BAD_REQUEST, "400", "Bad Request",
-                        "this is no head of an HTTP/1 request", ""},
+                        "this is no head of an HTTP/1 request, or it lacks Host, or its "
+                        "Content-Length is no length",
+                        ""},
     [DOOR_FULL] = {REJECT_TOO_MANY_CONNECTIONS, "503", "Service Unavailable",
                    "too many connections are open", "Retry-After: 1\r\n"},
 };

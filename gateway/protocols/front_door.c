@@ -151,6 +151,9 @@ static enum view look(struct front_door *door, int fd)
     case HTTP_HEAD_INCOMPLETE:
         return (size_t)n == sizeof door->head ? VIEW_TOO_LARGE : VIEW_INCOMPLETE;
     case HTTP_HEAD_COMPLETE:
+        if (!http_head_is_acceptable(&head)) {
+            return VIEW_MALFORMED;
+        }
         if (is_good_upgrade(door, &head)) {
             return VIEW_WS;
         }

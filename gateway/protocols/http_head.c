@@ -92,6 +92,17 @@ static void set_once(struct http_head *head, struct http_text *field, const stru
     *field = *value;
 }
 
+/* Digits only, and not more of them than a signed 64-bit number always holds. */
+static bool is_length(const struct http_text *value)
+{
+    size_t i = 0;
+
+    while (i < value->len && value->p[i] >= '0' && value->p[i] <= '9') {
+        i++;
+    }
+    return i == value->len && i > 0 && i <= 18;
+}
+
 static void take_header(struct http_head *out, const struct http_text *name,
                         const struct http_text *value)
 {
@@ -109,6 +120,8 @@ static void take_header(struct http_head *out, const struct http_text *name,
         out->connection_upgrade = out->connection_upgrade || list_has(value, "upgrade");
     } else if (is_word(name, "accept")) {
         out->accepts_events = out->accepts_events || list_has(value, "text/event-stream");
+    } else if (is_word(name, "content-length")) {
+        out->has_bad_length = out->has_bad_length || !is_length(value);
     }
 }
 
@@ -179,6 +192,11 @@ enum http_head_state http_head_parse(const char *text, size_t len, struct http_h
         return HTTP_HEAD_MALFORMED;
     }
     return HTTP_HEAD_INCOMPLETE;
+}
+
+bool http_head_is_acceptable(const struct http_head *head)
+{
+    return (head->host.p || !head->is_http11) && !head->has_bad_length;
 }
 
 /* Sec-WebSocket-Key: 16 bytes in base64, so 22 characters and "==". */

@@ -33,11 +33,15 @@ struct http_head {
     bool upgrade_websocket;  /* Upgrade names websocket */
     bool connection_upgrade; /* Connection names upgrade */
     bool accepts_events;     /* Accept names text/event-stream */
+    bool has_bad_length;     /* a Content-Length that is no number, or one beyond all sizes */
 };
 
 enum http_head_state http_head_parse(const char *text, size_t len, struct http_head *out);
 
 bool http_text_is(const struct http_text *text, const char *word); /* exactly */
+/* False for what RFC 9112 wants refused though its lines are well-formed: HTTP/1.1 without Host
+ * (section 3.2), or a Content-Length that is none (section 6.3). */
+bool http_head_is_acceptable(const struct http_head *head);
 /* True for the handshake of RFC 6455, section 4.2.1 (path, origin and query are not looked at). */
 bool http_head_is_upgrade(const struct http_head *head);
 

@@ -76,7 +76,9 @@ def test_a_head_that_is_too_large_gets_431(gateway):
 
 
 NOISES = (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"{}\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/3.0\r\n\r\n",
-          b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+          b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+          b"GET /health HTTP/1.1\r\n\r\n", b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+          b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n")
 
 
 @pytest.mark.parametrize("half_close", [True, False], ids=["half_closed", "open"])

@@ -85,6 +85,34 @@ static void noise_is_malformed_at_once(void **state)
                      HTTP_HEAD_MALFORMED);
 }
 
+static void what_lacks_a_host_or_has_no_length_is_not_acceptable(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_acceptable;
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", true},
+        {"GET / HTTP/1.0\r\n\r\n", true},
+        {"GET / HTTP/1.1\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: h\r\ncontent-length: 0\r\n\r\n", true},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999999999\r\n\r\n", true},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000000000\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\n", false},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5x\r\nContent-Length: 5\r\n\r\n", false},
+        {"POST / HTTP/1.0\r\nContent-Length: abc\r\n\r\n", false},
+    };
+    struct http_head head;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(parse(cases[i].text, &head), HTTP_HEAD_COMPLETE);
+        assert_int_equal(http_head_is_acceptable(&head), cases[i].is_acceptable);
+    }
+}
+
 static void upgrades_are_told_from_what_only_looks_like_one(void **state)
 {
     static const struct {
@@ -130,6 +158,7 @@ int main(void)
         cmocka_unit_test(every_shorter_piece_of_a_good_head_is_incomplete),
         cmocka_unit_test(bare_line_feeds_and_empty_first_lines_pass),
         cmocka_unit_test(noise_is_malformed_at_once),
+        cmocka_unit_test(what_lacks_a_host_or_has_no_length_is_not_acceptable),
         cmocka_unit_test(upgrades_are_told_from_what_only_looks_like_one),
     };
 
