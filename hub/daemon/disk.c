@@ -239,6 +239,7 @@ static nhub_err start_threads(struct disk *d)
         .max_age_us = (int64_t)d->o.max_age_s * 1000000,
         .max_bytes = d->o.max_bytes,
         .hold_max_bytes = d->o.hold_max_bytes,
+        .max_pending_bytes = d->o.max_pending_bytes,
         .reservation = d->o.reservation,
         .ids_window_us = d->o.dedup_ids > 0 ? (int64_t)d->o.dedup_window_s * 1000000 : 0,
         .max_ids = d->o.dedup_ids,

@@ -168,14 +168,18 @@ void disk_writer_figures(struct disk_writer *w, struct disk_report *out)
 
 /* ---- the thread ---- */
 
-static uint64_t queued_bytes(const struct disk_writer *w)
+/* So much is not gathered any longer: the loop takes no events in while its backlog is full, which
+ * ends when half of it is written. */
+static bool is_enough(const struct disk_writer *w)
 {
+    const uint64_t half = w->o.max_pending_bytes / 2;
+    const uint64_t enough = half < GATHER_BYTES ? half : GATHER_BYTES;
     uint64_t bytes = 0;
 
-    for (const struct disk_batch *b = w->first; b && bytes < GATHER_BYTES; b = next_of(b)) {
+    for (const struct disk_batch *b = w->first; b && bytes < enough; b = next_of(b)) {
         bytes += b->charged;
     }
-    return bytes;
+    return bytes >= enough;
 }
 
 /* There is no hurry unless somebody waits. */
@@ -192,7 +196,7 @@ static bool commit_is_due(const struct disk_writer *w, int64_t now_ms)
             return true;
         }
     }
-    return queued_bytes(w) >= GATHER_BYTES;
+    return is_enough(w);
 }
 
 /* How long events may be gathered. */

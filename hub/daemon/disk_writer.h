@@ -32,6 +32,7 @@ struct disk_writer_options {
     uint64_t interval_ms;
     int64_t max_age_us;
     uint64_t max_bytes, hold_max_bytes;
+    uint64_t max_pending_bytes; /* the backlog of the loop, see disk_check_room() */
     uint64_t reservation;
     int64_t ids_window_us; /* 0 = no ids are kept */
     uint64_t max_ids;

@@ -495,6 +495,23 @@ static void a_full_backlog_says_so_and_ends(void **state)
     assert_int_equal(look().synced, count);
 }
 
+/* In mode off events are gathered: not for as long as nobody can publish any. */
+static void a_full_backlog_is_written_however_long_the_interval_is(void **state)
+{
+    (void)state;
+    options.mode = JOURNAL_SYNC_OFF;
+    options.interval_ms = 10 * WAIT_MS;
+    reopen(1000);
+    while (!journal->is_full) {
+        assert_true(append(5000));
+        journal_commit(journal);
+    }
+    for (int i = 0; journal->is_full; i++) {
+        assert_true(i < WAIT_MS);
+        turn(1);
+    }
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -510,6 +527,7 @@ int main(void)
         ROW(notes_are_kept_with_their_batch),
         ROW(ids_come_back_newest_first),
         ROW(a_full_backlog_says_so_and_ends),
+        ROW(a_full_backlog_is_written_however_long_the_interval_is),
     };
 
     log_set_level(LOG_LEVEL_ERROR);

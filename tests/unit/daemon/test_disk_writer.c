@@ -50,6 +50,7 @@ static int set_up(void **state)
                                            .interval_ms = 20,
                                            .max_age_us = INT64_C(3600000000),
                                            .max_bytes = 1 << 20,
+                                           .max_pending_bytes = 64 << 20,
                                            .reservation = 1000};
     return 0;
 }
