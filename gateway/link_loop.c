@@ -339,6 +339,7 @@ static bool send_text(struct link_loop *l, size_t events,
         err = link_sockets_send(&l->sockets, l->text.data, l->text.len, events, next, context);
     }
     buf_reset(&l->text);
+    l->wants_out = l->wants_out || err == NHUB_EAGAIN; /* every turn tries again what is left */
     if (err != NHUB_OK && err != NHUB_EAGAIN && err != NHUB_ENOMEM) {
         lose(l, nhub_strerror(err));
     }
@@ -349,6 +350,7 @@ static void ask_position(struct link_loop *l)
 {
     const bool is_new = l->is_up && l->now_ms - l->up_ms < NEW_MS;
     int64_t pause_ms = is_new ? ASK_NEW_MS : ASK_MS;
+    bool is_sent = false;
 
     if (link_sequencer_wants_head(l->sequencer)) {
         pause_ms = ASK_LEAST_MS;
@@ -357,12 +359,12 @@ static void ask_position(struct link_loop *l)
         return;
     }
     request_write_simple(&l->text, "position", make_id(KIND_POSITION, ++l->asks));
-    l->wants_out = !send_text(l, 0, NULL, NULL);
-    if (!l->wants_out) {
+    is_sent = send_text(l, 0, NULL, NULL);
+    if (is_sent) {
         l->asked_ms = l->now_ms;
     }
     /* Before the link is up a request that cannot be sent means that nobody is there yet. */
-    if (l->unanswered_ms == 0 && (l->is_up || !l->wants_out)) {
+    if (l->unanswered_ms == 0 && (l->is_up || is_sent)) {
         l->unanswered_ms = l->now_ms;
     }
 }
@@ -436,7 +438,6 @@ static void send_queries(struct link_loop *l)
     while (l->is_up && link_queries_next(l->query, query_id, &key, &l->text)) {
         if (!send_text(l, 0, NULL, NULL)) {
             link_queries_unsent(l->query, key);
-            l->wants_out = link_sockets_are_open(&l->sockets); /* what waits goes on when it can */
             return;
         }
     }
@@ -590,6 +591,7 @@ static void begin_turn(struct link_loop *l)
     const bool is_late = now_ms - l->now_ms > AWAY_MS;
 
     l->now_ms = now_ms;
+    l->wants_out = false; /* until something cannot be sent in this turn */
     l->is_held_up = counter_get(&l->counters->feed_waiting_bytes) > MEMORY_FEED_BYTES;
     if (l->is_held_up || is_late) {
         link_sequencer_excuse(l->sequencer, l->now_ms);
