@@ -18,7 +18,7 @@ void __wrap_free(void *block);
 
 static long until_failure = -1; /* -1 = never */
 static bool has_failed;
-static long live;
+static _Atomic long live; /* libzmq frees in its own thread */
 
 void failmalloc_arm(long n)
 {
