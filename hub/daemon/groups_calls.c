@@ -358,7 +358,9 @@ static enum group_verdict decide(struct group *g, const struct request *r, const
     case ACTION_ACK:
         return group_ack(g, d->position.seq, d->attempt);
     case ACTION_NACK:
-        return group_nack(g, d->position.seq, d->attempt, want->delay_ms, want->release, now);
+        /* The clock's milliseconds have begun already: one more, so that it is never less. */
+        return group_nack(g, d->position.seq, d->attempt,
+                          want->delay_ms > 0 ? want->delay_ms + 1 : 0, want->release, now);
     default:
         return group_extend(
             g, d->position.seq, d->attempt,
