@@ -138,10 +138,13 @@ export function EventList({ onOpen }: { onOpen(item: Item): void }): JSX.Element
       aria-activedescendant={chosen && log.indexOf(chosen.n) >= first ? `row-${chosen.n}` : undefined}
       onPointerDown={onPress}
       onClick={onClick}
-      onWheel={(wheel) => wheel.deltaY < 0 && box.current!.scrollTop > 0 && (following.value = false)}
-      onTouchMove={() => isAway(box.current!) && (following.value = false)}
+      onWheel={(wheel) => wheel.deltaY < 0 && wheel.currentTarget.scrollTop > 0 && (following.value = false)}
+      onTouchMove={(touch) => isAway(touch.currentTarget) && (following.value = false)}
       onScroll={() => {
-        const list = box.current!;
+        const list = box.current;
+        if (!list) {
+          return; /* the event comes as the view goes */
+        }
         setTop(list.scrollTop);
         if (!isAway(list) && list.scrollTop !== placed.current && !pausedByItself.value && selected.value === null) {
           following.value = true; /* back at the end: goes along again */
