@@ -329,7 +329,8 @@ static void take_letters(struct link_loop *l)
 
 /* ---- out ---- */
 
-/* True when it went out; false: nothing did. A failure halfway is the end of the link. */
+/* True when it went out; false: nothing did. A failure other than a lack of room or memory is the
+ * end of the link. */
 static bool send_text(struct link_loop *l, size_t events,
                       const void *(*next)(void *context, size_t i, size_t *out_len), void *context)
 {

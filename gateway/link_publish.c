@@ -196,11 +196,7 @@ static size_t first_too_big(const struct link_publish *p, const struct publish_j
 /* All of them together are more than the hub takes in one request. */
 static bool is_too_big(const struct link_publish *p, const struct publish_job *job)
 {
-    const uint64_t most = p->hub.max_event_bytes > REQUEST_EVENTS_BYTES_MAX
-                              ? p->hub.max_event_bytes
-                              : REQUEST_EVENTS_BYTES_MAX;
-
-    return job->link.bytes > most;
+    return job->link.bytes > request_events_bytes(p->hub.max_event_bytes);
 }
 
 void link_publish_add(struct link_publish *p, struct publish_job *job, int64_t now_ms)

@@ -280,16 +280,13 @@ nhub_err link_sockets_send(struct link_sockets *s, const char *text, size_t len,
                            const void *(*next)(void *context, size_t i, size_t *out_len),
                            void *context)
 {
-    const char *type = message_type_name(MESSAGE_REQ);
     nhub_err err = NHUB_OK;
 
     if (!s->is_connected) {
         return NHUB_EAGAIN;
     }
     buf_reset(&s->packed);
-    packed_begin(&s->packed);
-    packed_add(&s->packed, type, strlen(type));
-    packed_add(&s->packed, text, len);
+    request_pack(&s->packed, text, len);
     for (size_t i = 0; i < count; i++) {
         size_t event_len = 0;
         const void *event = next(context, i, &event_len);

@@ -38,7 +38,7 @@ enum {
     IDLE_MS = 500,  /* longest wait, keeps the heartbeat fresh */
     PAUSE_MS = 100, /* without accepting, when even the spare descriptor is gone */
     DEFER_S = 5,
-    KEEP_IDLE_S = 60, /* half-open peers are noticed after about 90 s */
+    KEEP_IDLE_S = 60, /* half-open peers are noticed after about 70 s */
     KEEP_INTERVAL_S = 10,
     KEEP_PROBES = 3,
     UNACKED_MS = 60000, /* what was sent may stay unacknowledged */

@@ -24,7 +24,6 @@
 #define RETRY_MS        2000
 #define RETRY_JITTER_MS 3000  /* at a restart clients come back spread over this time */
 #define UNASKED_MAX     65536 /* bytes that a client may send into its stream */
-#define PEER_TIMEOUT_MS 60000 /* unacknowledged data of a half-open peer */
 
 struct sse_server {
     struct sse_options options;
@@ -332,15 +331,13 @@ static const struct sink_ops sse_sink = {sink_write,   sink_held, sink_started, 
 static void prepare_socket(struct sse_stream *st)
 {
     const int fd = st->open->fd;
-    const unsigned timeout_ms = PEER_TIMEOUT_MS;
     const int on = 1;
 
     st->send_buffer = (int)fanout_take_send_buffer(st->server->options.fanout);
-    /* None of these can fail on a TCP socket; on another kind they do not matter. */
+    /* Neither can fail on a TCP socket; on another kind they do not matter. */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &st->send_buffer, sizeof st->send_buffer);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    /* The HTTP server changes it for its own answers; all else comes from the listener. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
 static enum stream_format format_of(const struct stream_query *q)

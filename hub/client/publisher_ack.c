@@ -121,8 +121,7 @@ static struct flight_job job_of(const struct nhub_publisher *p, const nhub_bytes
 /* Bytes that one publish may have: what the hub takes, see request.h. */
 static size_t most_bytes(const struct nhub_publisher *p)
 {
-    return p->max_bytes > REQUEST_EVENTS_BYTES_MAX ? p->max_bytes
-                                                   : (size_t)REQUEST_EVENTS_BYTES_MAX;
+    return (size_t)request_events_bytes(p->max_bytes);
 }
 
 static nhub_err check_lines(struct nhub_publisher *p, const nhub_bytes *lines, size_t count,

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "client/logger.h"
 #include "client/wakeup.h"
-#include "wire/packed.h"
 #include "wire/request.h"
 
 #include <jansson.h>
@@ -227,9 +226,7 @@ static nhub_err send_packed(struct requester *r, const struct buf *json, const s
     struct buf *out = &r->packed;
 
     buf_reset(out);
-    packed_begin(out);
-    packed_add(out, "REQ", 3);
-    packed_add(out, json->data, json->len);
+    request_pack(out, json->data, json->len);
     if (parts) {
         buf_add(out, parts->data, parts->len);
     }

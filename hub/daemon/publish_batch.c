@@ -12,8 +12,7 @@
 
 uint64_t publish_max_bytes(const struct settings *settings)
 {
-    return settings->hub.max_event_bytes > PUBLISH_MAX_BYTES ? settings->hub.max_event_bytes
-                                                             : PUBLISH_MAX_BYTES;
+    return request_events_bytes(settings->hub.max_event_bytes);
 }
 
 void publish_batch_reset(struct publish_batch *b)

@@ -12,8 +12,6 @@
 #include "wire/request.h"
 
 #define PUBLISH_MAX_EVENTS 10000
-/* Bytes of all events of a request; one event of the largest size fits in any case. */
-#define PUBLISH_MAX_BYTES REQUEST_EVENTS_BYTES_MAX
 /* Names of unknown fields that an answer lists. */
 #define PUBLISH_IGNORED_MAX 16
 

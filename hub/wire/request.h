@@ -25,6 +25,12 @@ typedef struct json_t json_t;
 #define REQUEST_EVENTS_BYTES_MAX ((uint64_t)16 << 20)
 #define REQUEST_LIMIT_MAX        10000 /* events of a history page; larger limits are cut to it */
 
+/* Bytes that all events of a publish may have: one of the largest size fits in any case. */
+static inline uint64_t request_events_bytes(uint64_t max_event_bytes)
+{
+    return max_event_bytes > REQUEST_EVENTS_BYTES_MAX ? max_event_bytes : REQUEST_EVENTS_BYTES_MAX;
+}
+
 enum message_type {
     MESSAGE_REQ,
     MESSAGE_REQ_NO_REPLY,
@@ -99,6 +105,9 @@ void request_write_publish(struct buf *out, uint64_t request_id, int durability,
 /* The same, for one who takes many answers in one message. */
 void request_write_publish_batched(struct buf *out, uint64_t request_id, int durability,
                                    bool atomic);
+/* Begins a packed request (packed.h) that wants an answer: its type and its JSON. Parts may follow.
+ */
+void request_pack(struct buf *out, const void *json, size_t len);
 void request_write_history(struct buf *out, uint64_t request_id, const char *since_text,
                            const char *const *patterns, size_t count, uint64_t limit);
 void request_write_count(struct buf *out, uint64_t request_id, const struct position *from,

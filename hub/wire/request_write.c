@@ -1,11 +1,23 @@
 /*
- * Writing requests, for whoever asks the hub: the JSON frame only, the frames around it are the
- * caller's.
+ * Writing requests, for whoever asks the hub: the JSON frame, and the beginning of a packed request
+ * around it.
  */
 #include "wire/request.h"
 
 #include "base/settings.h"
+#include "wire/packed.h"
 #include "wire/request_private.h"
+
+#include <string.h>
+
+void request_pack(struct buf *out, const void *json, size_t len)
+{
+    const char *type = message_type_name(MESSAGE_REQ);
+
+    packed_begin(out);
+    packed_add(out, type, strlen(type));
+    packed_add(out, json, len);
+}
 
 void request_open(struct buf *out, const char *action, uint64_t request_id)
 {
