@@ -29,6 +29,7 @@ enum {
     FEED_ITEM_BYTES = 256, /* what an item takes besides its event's line */
     HELD_UP_MS = 5,
     AWAY_MS = 1000,    /* a turn that comes so late was not the hub's fault */
+    STUCK_MS = 300,    /* a hub that answers so late did nothing else meanwhile either */
     AVERAGE_OVER = 64, /* events */
     MAX_WAITING_JOBS = 16384
 };
@@ -597,7 +598,7 @@ static void begin_turn(struct link_loop *l)
     if (l->is_held_up || is_late) {
         link_sequencer_excuse(l->sequencer, l->now_ms);
     }
-    if (is_late) {
+    if (is_late || (l->unanswered_ms != 0 && l->now_ms - l->unanswered_ms > STUCK_MS)) {
         link_sequencer_away(l->sequencer, l->now_ms);
     }
     /* What the hub said meanwhile may still be on its way through the library. */

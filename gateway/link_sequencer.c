@@ -46,8 +46,8 @@ struct link_sequencer {
     int64_t hole_ms;     /* when the hole opened, 0 = none */
     int64_t progress_ms; /* when it last became smaller */
     int64_t page_after_ms;
-    int64_t away_ms;     /* when we came back from having been away, 0 = that is over */
-    uint64_t overdue_to; /* the head as we came back */
+    int64_t away_ms;     /* when we or the hub came back, 0 = that is over */
+    uint64_t overdue_to; /* the head as that was over */
     struct link_outbox outbox;
 };
 
@@ -112,7 +112,8 @@ static bool go_live(struct link_sequencer *s)
 /* Tells the event numbered `next`, which is taken on success. */
 static bool tell_event(struct link_sequencer *s, struct feed_event **event_p)
 {
-    (*event_p)->is_overdue = s->hole_ms != 0 || s->away_ms != 0 || s->next <= s->overdue_to;
+    (*event_p)->is_overdue =
+        s->hole_ms != 0 || s->away_ms != 0 || !s->is_linked || s->next <= s->overdue_to;
     if (!go_live(s) ||
         !link_outbox_event(&s->outbox, s->phase == PHASE_BACKFILL ? FEED_BACKFILL : FEED_EVENT,
                            event_p)) {
@@ -408,6 +409,9 @@ void link_sequencer_head(struct link_sequencer *s, const struct link_head *given
     if (!s->is_linked) {
         if (s->phase == PHASE_LIVE && !tell_link(s, true)) {
             return;
+        }
+        if (s->phase == PHASE_LIVE) {
+            link_sequencer_away(s, now_ms); /* so was the hub, and what waited for it comes now */
         }
         s->is_linked = true;
         s->linked_ms = now_ms;

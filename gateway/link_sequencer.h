@@ -16,8 +16,9 @@
  *     before the oldest event of the new one, then everything that it still has.
  *   - At the first connect up to backfill_events older events come as FEED_BACKFILL; then FEED_LINK
  *     names the position at which live begins.
- *   - Events that come after a hole opened and before it is closed, or that were sent while we were
- *     away, are marked as overdue: readers cannot be expected to keep up with their burst.
+ *   - Events that come after a hole opened and before it is closed, or that were sent while we or
+ *     the hub were away and in the second after it, are marked as overdue: readers cannot be
+ *     expected to keep up with their burst.
  *   - If memory for an item runs out nothing moves on: what could not be told is a hole like any
  *     other and is fetched again.
  *
@@ -74,7 +75,7 @@ void link_sequencer_lost(struct link_sequencer *s, int64_t now_ms); /* the conne
 void link_sequencer_tick(struct link_sequencer *s, int64_t now_ms);
 /* We were away or did not read for a while: the wait for a refill begins anew. */
 void link_sequencer_excuse(struct link_sequencer *s, int64_t now_ms);
-/* We were away: what the hub had sent until now comes in a burst, and counts as overdue. */
+/* We were away, or the hub was: what waited for either comes in a burst, and counts as overdue. */
 void link_sequencer_away(struct link_sequencer *s, int64_t now_ms);
 
 /* True when a page of history is to be fetched: all events after *since, at most *limit. It then

@@ -134,13 +134,19 @@ class Stage:
 
         def is_over():
             nonlocal wanted
+            assert not any(w.reader.ended for w in self.watchers), self.describe()
             wanted = head(self.hub)
             return all(w.last() == wanted for w in self.watchers)
 
-        wait_until(is_over, 60, lambda: f"{wanted}: {[w.last() for w in self.watchers]}", poll=0.2)
+        wait_until(is_over, 60, lambda: f"{wanted}: {self.describe()}", poll=0.2)
         gaps = [w.gaps() for w in self.watchers]
         assert gaps[0] == gaps[1]
         return gaps[0]
+
+    def describe(self):
+        """Where the readers are, and what the gateway says of them."""
+        clients = get(self.gateway.port, "/clients").text
+        return f"{[(w.last(), w.reader.describe()) for w in self.watchers]} {clients}"
 
     def metric(self, name):
         return Metrics(self.gateway.port).get(name)
@@ -249,8 +255,17 @@ def stop_the_hub(stage):
     stage.hub.resume()
 
 
+def hold_up_the_hub(stage):
+    """Shorter than it takes to be given up: no link is lost, and what waited comes live in one burst."""
+    deadline = time.monotonic() + 1.2
+    stage.hub.pause()
+    wait_until(lambda: time.monotonic() >= deadline, 20, "the end of the sleep")
+    stage.hub.resume()
+
+
 @pytest.mark.parametrize("fault", [swallow_events, swallow_answers, swallow_both, cut_events, cut_answers, cut_in_turns,
-                                   refuse_both, delay_events, delay_answers, stop_the_gateway, stop_the_hub],
+                                   refuse_both, delay_events, delay_answers, stop_the_gateway, stop_the_hub,
+                                   hold_up_the_hub],
                          ids=lambda f: f.__name__)
 def test_browsers_notice_nothing(make_stage, fault):
     stage = make_stage()

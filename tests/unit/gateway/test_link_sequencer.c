@@ -143,8 +143,29 @@ static void what_was_missed_and_what_waited_behind_it_is_overdue(void **state)
     arrive(f, EPOCH_A, 10);
     expect_wish(f, 5, 4);
     page(f, EPOCH_A, 6, 9, 9, 10);
-    arrive(f, EPOCH_A, 11);
     expect_overdue(f, "6 7 8 9 10");
+}
+
+/* A hub that was stopped has had all that was pushed meanwhile in front of it, too. */
+static void what_waited_for_a_hub_that_was_away_is_overdue(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    arrive(f, EPOCH_A, 1);
+    link_sequencer_lost(f->s, f->now_ms);
+    arrive(f, EPOCH_A, 2);
+    f->now_ms += 5000;
+    head(f, EPOCH_A, 2, 1);
+    arrive(f, EPOCH_A, 3);
+    f->now_ms += 500;
+    head(f, EPOCH_A, 3, 1);
+    arrive(f, EPOCH_A, 4);
+    f->now_ms += 500;
+    head(f, EPOCH_A, 5, 1);
+    arrive(f, EPOCH_A, 5);
+    arrive(f, EPOCH_A, 6);
+    expect_overdue(f, "2 3 4 5");
 }
 
 static void what_was_sent_while_we_were_away_is_overdue(void **state)
@@ -519,6 +540,8 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(what_is_skipped_is_fetched_later, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(what_was_missed_and_what_waited_behind_it_is_overdue, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_waited_for_a_hub_that_was_away_is_overdue, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(what_was_sent_while_we_were_away_is_overdue, setup,
                                         fixture_teardown),
