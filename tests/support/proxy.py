@@ -155,6 +155,6 @@ class Proxy:
                 for sock in [self._listener, *sources]:
                     try:
                         selector.register(sock, selectors.EVENT_READ)
-                    except (ValueError, KeyError):
+                    except (ValueError, KeyError, OSError):
                         pass  # cut in this moment
                 selector.select(0.002 if sinks else 0.02)
