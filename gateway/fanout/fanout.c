@@ -117,19 +117,6 @@ void fanout_set_now(struct fanout *f, int64_t now_ms)
     f->now_ms = now_ms;
 }
 
-static void fail_stream(struct stream *st)
-{
-    struct list *pos = NULL;
-    struct list *tmp = NULL;
-
-    list_foreach (pos, tmp, &st->ready) {
-        session_fail(list_entry(pos, struct session, link), SESSION_END_FAILED);
-    }
-    list_foreach (pos, tmp, &st->lagging) {
-        session_fail(list_entry(pos, struct session, link), SESSION_END_FAILED);
-    }
-}
-
 /* Out of memory for a record: live sessions would miss it silently, so they end and resume. */
 static void fail_live(struct fanout *f)
 {
@@ -137,7 +124,7 @@ static void fail_live(struct fanout *f)
     struct list *tmp = NULL;
 
     list_foreach (pos, tmp, &f->streams) {
-        fail_stream(list_entry(pos, struct stream, all));
+        stream_fail(list_entry(pos, struct stream, all));
     }
 }
 
@@ -190,15 +177,12 @@ static void feed_gap(struct fanout *f, const struct gap *gap)
 }
 
 /* The live sessions of a stream that began before anything was known learn where they are. */
-static void tell_position(struct stream *st, const struct buf *text)
+static void tell_list(struct list *sessions, const struct buf *text)
 {
     struct list *pos = NULL;
     struct list *tmp = NULL;
 
-    list_foreach (pos, tmp, &st->ready) {
-        session_send(list_entry(pos, struct session, link), text->data, text->len);
-    }
-    list_foreach (pos, tmp, &st->lagging) {
+    list_foreach (pos, tmp, sessions) {
         session_send(list_entry(pos, struct session, link), text->data, text->len);
     }
 }
@@ -213,7 +197,9 @@ static void tell_positions(struct fanout *f)
 
         buf_reset(&f->text);
         notice_position(&f->text, st->format, cache_head(f->cache));
-        tell_position(st, &f->text);
+        tell_list(&st->stuck, &f->text);
+        tell_list(&st->lagging, &f->text);
+        tell_list(&st->ready, &f->text); /* last: who cannot take it gets stuck, and is told once */
     }
 }
 

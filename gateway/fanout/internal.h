@@ -38,7 +38,7 @@ struct latest;
 struct page;
 
 struct session {
-    struct list link;    /* in its stream's ready or lagging list, or the fan-out's replay lists */
+    struct list link;    /* in a list of its stream, or the fan-out's replay lists */
     struct list blocked; /* in the fan-out's list of blocked sessions */
     struct list wheel;
     struct fanout *f;
@@ -74,9 +74,11 @@ struct stream_entry {
 struct stream {
     struct fanout *f;
     struct pattern_set *set;
-    struct list ready, lagging;
-    struct list dirty; /* in the fan-out's list when there is something to do */
-    struct list idle;  /* in the fan-out's list when nobody uses it any more */
+    struct list ready;   /* READY */
+    struct list lagging; /* LAGGING, each has its turn in a flush */
+    struct list stuck;   /* LAGGING and blocked: looked at when one may be over its limit */
+    struct list dirty;   /* in the fan-out's list when there is something to do */
+    struct list idle;    /* in the fan-out's list when nobody uses it any more */
     struct list all;
     struct stream_entry *entries; /* ring of cap, a power of two */
     size_t cap;
@@ -84,6 +86,9 @@ struct stream {
     uint64_t bytes;       /* of all records ever appended */
     uint64_t gaps;        /* gap records among these */
     uint64_t overdue_end; /* index behind the last record that is overdue */
+    uint64_t stuck_limit; /* with more bytes than this, one that is stuck may be over its limit */
+    uint64_t stuck_low;   /* no stuck one is before this index, … */
+    bool is_stuck_gone;   /* … but the one that was there is not any more */
     uint32_t users;
     enum stream_format format;
 };
@@ -168,19 +173,26 @@ void stream_attach(struct session *s, struct stream *st);
 void stream_leave(struct session *s); /* the session uses its stream no more */
 void stream_join(struct session *s);  /* at the end: everything before was sent or is not wanted */
 void stream_append(struct stream *st, struct feed_event *record); /* no memory: its sessions end */
+void stream_fail(struct stream *st); /* its sessions end: they would miss something unawares */
 void stream_flush(struct stream *st);
 void stream_trim(struct stream *st); /* gives up what no session needs any more */
 void stream_free(struct stream *st);
 void stream_mark(struct stream *st); /* there is something to do */
 struct feed_event *stream_at(const struct stream *st, uint64_t index);
+/* Bytes of all records ever appended before the session's place. */
+uint64_t stream_bytes_before(const struct session *s);
 uint64_t stream_lag_bytes(const struct session *s);
 /* The first index behind the session's from which no more than max_bytes are left; *out_gaps: gap
  * records on the way there. */
 uint64_t stream_skip(const struct session *s, uint64_t max_bytes, uint64_t *out_gaps);
 
 /* lag.c */
+void lag_stick(struct session *s);   /* LAGGING: its transport is blocked */
+void lag_unstick(struct session *s); /* it is free again: what was held up goes on */
 void lag_advance(struct session *s); /* its transport is free: one write */
-void lag_enforce(struct session *s); /* its transport is blocked: keep within the limits */
+void lag_enforce(struct stream *st); /* keeps those that are stuck within their limits */
+/* No stuck session needs what is before this index. */
+uint64_t lag_low(struct stream *st);
 /* The session goes on by itself if it is a burst that has put it behind; false when it does not. */
 bool lag_set_aside(struct session *s);
 

@@ -1,9 +1,64 @@
 /*
  * lag: sessions that are not in lockstep: one write at a time while their transport is free, and
  * the limits of their policy while it is blocked. A burst after a loss is not held against them.
+ *
+ * A thousand readers that do not read must not be looked at each time an event comes. So a stream
+ * knows how many bytes it has to have before one that is stuck can be over its limit, and what is
+ * dropped then is enough for a while: up to a quarter of the limit, to the next mark of a grid that
+ * all have in common, so that they are over it at the same time from then on.
  */
 #include "gateway/fanout/internal.h"
 #include "gateway/fanout/run.h"
+
+#define GRID_PARTS 4 /* marks in the bytes that a session may have waiting */
+
+/* What may wait in the stream for a session that is stuck. One that wants only the newest of each
+ * type takes over what it needs of it now and then. */
+static uint64_t allowance(const struct session *s)
+{
+    const uint64_t max_bytes = s->f->options.session_max_bytes;
+
+    return s->policy == POLICY_LATEST ? max_bytes / GRID_PARTS : max_bytes;
+}
+
+static void note_stuck(struct stream *st, const struct session *s)
+{
+    const uint64_t limit = stream_bytes_before(s) + allowance(s);
+
+    st->stuck_limit = limit < st->stuck_limit ? limit : st->stuck_limit;
+    st->stuck_low = s->at < st->stuck_low ? s->at : st->stuck_low;
+}
+
+void lag_stick(struct session *s)
+{
+    list_move(&s->stream->stuck, &s->link);
+    note_stuck(s->stream, s);
+}
+
+void lag_unstick(struct session *s)
+{
+    s->stream->is_stuck_gone |= s->at == s->stream->stuck_low;
+    list_move(&s->stream->lagging, &s->link);
+    if (s->policy == POLICY_LATEST && s->at < s->stream->end) {
+        latest_absorb(s);
+    }
+    lag_advance(s);
+}
+
+uint64_t lag_low(struct stream *st)
+{
+    struct list *pos = NULL;
+    struct list *tmp = NULL;
+
+    if (list_empty(&st->stuck) || st->is_stuck_gone) {
+        st->is_stuck_gone = false;
+        st->stuck_low = UINT64_MAX;
+        list_foreach (pos, tmp, &st->stuck) {
+            note_stuck(st, list_entry(pos, struct session, link));
+        }
+    }
+    return st->stuck_low;
+}
 
 void lag_advance(struct session *s)
 {
@@ -52,10 +107,14 @@ static void drop_range(struct session *s, uint64_t to, const struct gap *gap, ui
     s->at = to;
 }
 
-static void drop_until(struct session *s, uint64_t max_bytes)
+static void drop_some(struct session *s)
 {
+    const uint64_t bytes = s->stream->bytes;
+    const uint64_t max_bytes = s->f->options.session_max_bytes;
+    const uint64_t grid = max_bytes / GRID_PARTS + 1;
+    const uint64_t mark = (bytes - max_bytes) / grid + 1;
     uint64_t gaps = 0;
-    const uint64_t to = stream_skip(s, max_bytes, &gaps);
+    const uint64_t to = stream_skip(s, bytes > mark * grid ? bytes - mark * grid : 0, &gaps);
 
     /* Each gap on the way has its own reason. */
     while (gaps > 0 && s->at < to) {
@@ -84,20 +143,38 @@ bool lag_set_aside(struct session *s)
     return true;
 }
 
-void lag_enforce(struct session *s)
+static void enforce_one(struct session *s)
 {
-    const size_t max_bytes = s->f->options.session_max_bytes;
-
+    if (stream_lag_bytes(s) <= allowance(s)) {
+        return;
+    }
     if (s->policy == POLICY_LATEST) {
-        if (s->at < s->stream->end) {
-            latest_absorb(s);
-        }
-    } else if (stream_lag_bytes(s) > max_bytes) {
-        if (s->policy == POLICY_DROP_OLDEST) {
-            drop_until(s, max_bytes);
-        } else if (!lag_set_aside(s)) {
-            counter_bump(&s->f->counters->dropped[DROP_SLOW_DISCONNECT], s->stream->end - s->at);
-            session_fail(s, SESSION_END_SLOW);
+        latest_absorb(s);
+    } else if (s->policy == POLICY_DROP_OLDEST) {
+        drop_some(s);
+    } else if (!lag_set_aside(s)) {
+        counter_bump(&s->f->counters->dropped[DROP_SLOW_DISCONNECT], s->stream->end - s->at);
+        session_fail(s, SESSION_END_SLOW);
+    }
+}
+
+void lag_enforce(struct stream *st)
+{
+    struct list *pos = NULL;
+    struct list *tmp = NULL;
+
+    if (st->bytes <= st->stuck_limit) {
+        return;
+    }
+    st->stuck_limit = UINT64_MAX;
+    st->stuck_low = UINT64_MAX;
+    st->is_stuck_gone = false;
+    list_foreach (pos, tmp, &st->stuck) {
+        struct session *s = list_entry(pos, struct session, link);
+
+        enforce_one(s);
+        if (s->state == STATE_LAGGING) { /* still there */
+            note_stuck(st, s);
         }
     }
 }

@@ -113,6 +113,9 @@ bool session_has_ended(const struct session *s)
 void session_set_policy(struct session *s, int policy)
 {
     s->policy = (uint8_t)policy;
+    if (s->stream) {
+        s->stream->stuck_limit = 0; /* it may have another limit now */
+    }
 }
 
 static void block(struct session *s)
@@ -127,7 +130,9 @@ static void block(struct session *s)
     if (s->state == STATE_READY) {
         s->state = STATE_LAGGING;
         s->at = s->stream->front;
-        list_move(&s->stream->lagging, &s->link);
+    }
+    if (s->state == STATE_LAGGING) {
+        lag_stick(s);
     } else if (s->state == STATE_REPLAY) {
         list_remove(&s->link);
     }
@@ -285,7 +290,7 @@ void session_writable(struct session *s)
     unblock(s);
     switch ((enum session_state)s->state) {
     case STATE_LAGGING:
-        lag_advance(s);
+        lag_unstick(s);
         break;
     case STATE_REPLAY:
         if (session_flush(s)) {

@@ -86,6 +86,9 @@ nhub_err stream_get(struct fanout *f, struct pattern_set *set, enum stream_forma
     st->front = 1;
     list_init(&st->ready);
     list_init(&st->lagging);
+    list_init(&st->stuck);
+    st->stuck_limit = UINT64_MAX;
+    st->stuck_low = UINT64_MAX;
     list_init(&st->dirty);
     list_init(&st->idle);
     list_append(&f->idle, &st->idle); /* until somebody joins */
@@ -119,6 +122,7 @@ static void release_before(struct stream *st, uint64_t index)
 
 void stream_trim(struct stream *st)
 {
+    const uint64_t stuck = lag_low(st);
     uint64_t low = list_empty(&st->ready) ? st->end : st->front;
     struct list *pos = NULL;
     struct list *tmp = NULL;
@@ -130,7 +134,7 @@ void stream_trim(struct stream *st)
             low = s->at;
         }
     }
-    release_before(st, low);
+    release_before(st, stuck < low ? stuck : low);
 }
 
 void stream_free(struct stream *st)
@@ -168,6 +172,7 @@ void stream_leave(struct session *s)
 {
     struct stream *st = s->stream;
 
+    st->is_stuck_gone |= s->is_blocked && s->at == st->stuck_low;
     list_remove(&s->link);
     s->stream = NULL;
     if (--st->users == 0) {
@@ -193,8 +198,12 @@ void stream_join(struct session *s)
     }
     s->state = STATE_LAGGING;
     s->at = st->end;
+    if (s->is_blocked) {
+        lag_stick(s);
+        return;
+    }
     list_move(&st->lagging, &s->link);
-    if (!s->is_blocked && session_flush(s)) {
+    if (session_flush(s)) {
         if (st->front == st->end) {
             make_ready(s);
         } else {
@@ -220,7 +229,7 @@ static bool grow(struct stream *st)
     return true;
 }
 
-static void fail_all(struct list *sessions)
+static void fail_list(struct list *sessions)
 {
     struct list *pos = NULL;
     struct list *tmp = NULL;
@@ -230,16 +239,22 @@ static void fail_all(struct list *sessions)
     }
 }
 
+void stream_fail(struct stream *st)
+{
+    fail_list(&st->ready);
+    fail_list(&st->lagging);
+    fail_list(&st->stuck);
+}
+
 void stream_append(struct stream *st, struct feed_event *record)
 {
     struct stream_entry *entry = NULL;
 
-    if (list_empty(&st->ready) && list_empty(&st->lagging)) {
+    if (list_empty(&st->ready) && list_empty(&st->lagging) && list_empty(&st->stuck)) {
         return; /* only replays: they find it in the cache */
     }
     if (st->end - st->first == st->cap && !grow(st)) {
-        fail_all(&st->ready);
-        fail_all(&st->lagging);
+        stream_fail(st);
         return;
     }
     entry = &st->entries[slot_of(st, st->end)];
@@ -259,11 +274,16 @@ void stream_append(struct stream *st, struct feed_event *record)
     stream_mark(st);
 }
 
-uint64_t stream_lag_bytes(const struct session *s)
+uint64_t stream_bytes_before(const struct session *s)
 {
     const struct stream *st = s->stream;
 
-    return s->at < st->end ? st->bytes - st->entries[slot_of(st, s->at)].bytes_before : 0;
+    return s->at < st->end ? st->entries[slot_of(st, s->at)].bytes_before : st->bytes;
+}
+
+uint64_t stream_lag_bytes(const struct session *s)
+{
+    return s->stream->bytes - stream_bytes_before(s);
 }
 
 /* A thousand readers that do not read drop a thousand times each event: by search, not by walk. */
@@ -350,7 +370,7 @@ static void flush_ready(struct stream *st)
                     !list_empty(&st->ready);
          i++) {
         if (!run_gather(st, st->front, &run)) {
-            fail_all(&st->ready);
+            fail_list(&st->ready);
             return;
         }
         st->front = run.to; /* where a session that gets blocked goes on */
@@ -367,14 +387,9 @@ static void flush_lagging(struct stream *st)
     struct list *tmp = NULL;
 
     list_foreach (pos, tmp, &st->lagging) {
-        struct session *s = list_entry(pos, struct session, link);
-
-        if (s->is_blocked) {
-            lag_enforce(s);
-        } else {
-            lag_advance(s);
-        }
+        lag_advance(list_entry(pos, struct session, link));
     }
+    lag_enforce(st);
 }
 
 void stream_catch_up(struct session *s)

@@ -279,6 +279,42 @@ static void drop_oldest_names_the_gap_exactly(void **state)
     close_session(slow);
 }
 
+/* Readers that began at different times are over their limit together from the first drop on, so
+ * that they need not be looked at each time. */
+static void those_that_do_not_read_drop_at_the_same_places_a_quarter_at_most(void **state)
+{
+    enum { READERS = 5, EVENT_BYTES = 1000 };
+    struct fan_bench *b = *state;
+    const size_t most = b->f->options.session_max_bytes;
+    struct fake_session *slow[READERS];
+    size_t opened = 0;
+
+    for (uint64_t seq = 1; seq <= 800; seq++) {
+        if (seq % 7 == 0 && opened < READERS) {
+            slow[opened] = open_session(b, FORMAT_WS, POLICY_DROP_OLDEST);
+            slow[opened]->room = 1;
+            assert_int_equal(subscribe_to(slow[opened++], "t"), NHUB_OK);
+        }
+        feed_made(b, FEED_EVENT, make_event(EPOCH_A, seq, "t", EVENT_BYTES));
+        bench_turns(b);
+        for (size_t i = 0; i < opened; i++) {
+            const uint64_t lag = stream_lag_bytes(slow[i]->session);
+
+            assert_true(lag <= most);
+            assert_true(slow[i]->session->dropped == 0 ||
+                        lag > most - most / 4 - (uint64_t)2 * EVENT_BYTES);
+        }
+    }
+    for (size_t i = 0; i < opened; i++) {
+        assert_true(slow[i]->session->dropped > 0);
+        assert_int_equal(slow[i]->session->at, slow[0]->session->at);
+        assert_int_equal(slow[i]->session->stream->first, slow[0]->session->at);
+    }
+    for (size_t i = 0; i < opened; i++) {
+        close_session(slow[i]);
+    }
+}
+
 static void latest_gets_the_newest_of_each_type_and_is_told_what_it_missed(void **state)
 {
     struct fan_bench *b = *state;
@@ -482,6 +518,7 @@ int main(void)
         cmocka_unit_test(an_idle_session_is_told_its_position),
         cmocka_unit_test(a_slow_session_is_ended_and_others_do_not_notice),
         cmocka_unit_test(drop_oldest_names_the_gap_exactly),
+        cmocka_unit_test(those_that_do_not_read_drop_at_the_same_places_a_quarter_at_most),
         cmocka_unit_test(latest_gets_the_newest_of_each_type_and_is_told_what_it_missed),
         cmocka_unit_test(a_session_that_takes_nothing_for_a_minute_is_ended),
         cmocka_unit_test(a_long_event_goes_out_in_slices_and_messages_wait_for_its_end),
