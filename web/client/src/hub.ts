@@ -380,6 +380,11 @@ export class NotifyHub {
         return this.#resumed(message.resume);
       case "position":
         return this.#moveTo(message.position);
+      case "waiting":
+        /* Its answer takes as long as the hub is away. */
+        return this.#state.name === "live"
+          ? undefined
+          : this.#tell({ reason: message.reason === "hub_unavailable" ? "the gateway waits for its hub" : "the gateway is still looking for what was missed" });
       case "gap": {
         const { op: _, ...gap } = message;
         this.#moveTo(gap.to);

@@ -177,6 +177,22 @@ describe("after a disconnect", () => {
     expect(states.map((state) => state.name)).toEqual(["connecting", "live", "lost", "lost", "live"]);
   });
 
+  it("says what the gateway waits for", async () => {
+    await live();
+    FakeSocket.last.breaks();
+    await vi.advanceTimersByTimeAsync(500);
+    FakeSocket.last.welcome();
+    FakeSocket.last.says({ op: "waiting", id: "start", position: "k3mzq7aa-10", reason: "hub_unavailable" });
+    expect(hub.state).toMatchObject({ name: "lost", reason: "the gateway waits for its hub", position: "k3mzq7aa-10" });
+    FakeSocket.last.says({ op: "waiting", id: "start", position: "k3mzq7aa-10", reason: "replaying" });
+    expect(hub.state).toMatchObject({ name: "lost", reason: "the gateway is still looking for what was missed" });
+    FakeSocket.last.subscribed("k3mzq7aa-10", { result: "caught_up" });
+    expect(hub.state).toMatchObject({ name: "live", reason: "" });
+    /* A later resume of a live stream waits too, and events go on meanwhile. */
+    FakeSocket.last.says({ op: "waiting", id: "start", position: "k3mzq7aa-10", reason: "replaying" });
+    expect(hub.state).toMatchObject({ name: "live", reason: "" });
+  });
+
   it("goes on behind the position of an idle stream", async () => {
     await live();
     FakeSocket.last.says({ op: "position", position: "k3mzq7aa-900" });
