@@ -178,6 +178,7 @@ class Publisher:
     def __init__(self, gateway, door, base):
         self.gateway, self.door, self.base = gateway, door, base
         self.accepted, self.refused, self.unknown = {}, [], []
+        self.under_way = False  # something was answered: a drain that begins now finds this one at its door
         self._thread = threading.Thread(target=self._http if door == "http" else self._ws, daemon=True)
         self._thread.start()
 
@@ -201,6 +202,7 @@ class Publisher:
                     self._note(number, None)
                     return
                 self._note(number, answer.json)
+                self.under_way = True
                 number += 1
 
     def _ws(self):
@@ -216,6 +218,7 @@ class Publisher:
                     break
                 wait_until(lambda: ws.ended or ws.ops("published", id=number - 1) or ws.ops("error", id=number - 1), 30,
                            "an answer")
+                self.under_way = True
             self.close_code = ws.wait_close()
             answers = {m["id"]: m for m in ws.messages if m.get("op") in ("published", "error")}
             for sent in range(self.base, number):
@@ -235,6 +238,7 @@ def test_what_is_accepted_while_it_drains_is_there_once(start_hub, start_gateway
     publishers = [Publisher(gateway, door, 1000000 * i) for i, door in enumerate(["http", "ws"] * 3)]
     try:
         wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["published_total"]["ws"] > 100, 20, "publishes")
+        wait_until(lambda: all(p.under_way for p in publishers), 20, "an answer to each publisher")
         gateway.expected_exit = 0
         gateway.signal(signal.SIGTERM)
         gateway.wait(30)
