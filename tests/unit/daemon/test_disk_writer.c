@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,6 +19,8 @@
 #include "scratch.h"
 
 #define WAIT_MS 60000
+/* After so many looks at the clock the writer has seen what was posted before, many times over. */
+#define LOOKS 20
 
 static char folder[SCRATCH_BYTES];
 static struct store *store;
@@ -27,6 +30,36 @@ static struct disk_writer_options options;
 static struct disk_voids voids;
 static uint64_t last_seq;
 static char epoch[EPOCH_LEN + 1];
+
+/* A clock that stands still until the test moves it, and counts how often the writer looks. */
+static pthread_mutex_t clock_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t clock_looked = PTHREAD_COND_INITIALIZER;
+static int64_t still_now_ms = 1000;
+static uint64_t looks;
+
+static int64_t still_mono_ns(void)
+{
+    int64_t now_ms;
+
+    (void)pthread_mutex_lock(&clock_lock);
+    looks++;
+    now_ms = still_now_ms;
+    (void)pthread_cond_signal(&clock_looked);
+    (void)pthread_mutex_unlock(&clock_lock);
+    return now_ms * 1000000;
+}
+
+static int64_t still_wall_us(void)
+{
+    return INT64_C(1700000000000000);
+}
+
+static void move_clock(int64_t ms)
+{
+    (void)pthread_mutex_lock(&clock_lock);
+    still_now_ms += ms;
+    (void)pthread_mutex_unlock(&clock_lock);
+}
 
 static int set_up(void **state)
 {
@@ -60,6 +93,14 @@ static void begin(enum journal_sync mode, uint64_t interval_ms)
     options.mode = mode;
     options.interval_ms = interval_ms;
     assert_int_equal(disk_writer_create(&writer, &options), NHUB_OK);
+}
+
+static void begin_with_still_clock(enum journal_sync mode)
+{
+    static const struct clock_source still = {still_mono_ns, still_wall_us};
+
+    clock_set_source(&still);
+    begin(mode, WAIT_MS);
 }
 
 static struct disk_post *wait_post(void)
@@ -123,6 +164,7 @@ static int tear_down(void **state)
     if (writer) {
         (void)wait_stopped();
     }
+    clock_set_source(NULL);
     mailbox_destroy(&loop);
     store_close(&store);
     disk_voids_fini(&voids);
@@ -143,6 +185,62 @@ static struct disk_batch *make(uint64_t number, int events, int wants)
     b->wants = wants;
     last_seq += (uint64_t)events;
     return b;
+}
+
+/* Until the writer has seen what was posted; it looks at the clock as long as something is queued.
+ * What is due by then is committed. */
+static void wait_seen(void)
+{
+    uint64_t enough;
+
+    (void)pthread_mutex_lock(&clock_lock);
+    enough = looks + LOOKS;
+    while (looks < enough) {
+        (void)pthread_cond_wait(&clock_looked, &clock_lock);
+    }
+    (void)pthread_mutex_unlock(&clock_lock);
+}
+
+static uint64_t commits_now(void)
+{
+    struct disk_report report;
+
+    disk_writer_report(writer, &report);
+    return report.commits;
+}
+
+/* Batches number from..to, one event each, that nobody waits for; each alone in the writer's sight
+ * before the next one comes. None is committed. */
+static void post_and_see_gathered(uint64_t from, uint64_t to, uint64_t charged)
+{
+    const uint64_t commits = commits_now();
+
+    for (uint64_t number = from; number <= to; number++) {
+        struct disk_batch *b = make(number, 1, DURABILITY_MEMORY);
+
+        b->charged = charged;
+        disk_writer_post(writer, b);
+        wait_seen();
+        assert_int_equal(commits_now(), commits);
+    }
+}
+
+/* Batches 1..count come back, stored by one transaction. */
+static void take_stored_together(uint64_t count)
+{
+    struct disk_report report;
+
+    for (uint64_t number = 1; number <= count; number++) {
+        struct disk_batch *b = wait_batch();
+
+        assert_int_equal(b->number, number);
+        assert_int_equal(b->status, NHUB_OK);
+        disk_batch_destroy(&b);
+    }
+    disk_writer_report(writer, &report);
+    assert_int_equal(report.commits, 1);
+    assert_int_equal(report.stored_to, last_seq);
+    assert_int_equal(report.records, count);
 }
 
 static void count_event(void *context, const struct store_record *record)
@@ -216,6 +314,41 @@ static void without_a_wish_mode_off_gathers_and_a_wish_ends_that(void **state)
     }
 }
 
+static void what_comes_within_two_milliseconds_shares_a_transaction(void **state)
+{
+    (void)state;
+    begin_with_still_clock(JOURNAL_SYNC_COMMIT);
+    post_and_see_gathered(1, 5, 100);
+    move_clock(1);
+    wait_seen();
+    post_and_see_gathered(6, 10, 100);
+    move_clock(1); /* the time counts from the first one */
+    take_stored_together(10);
+}
+
+static void who_waits_ends_the_gathering_for_all(void **state)
+{
+    (void)state;
+    begin_with_still_clock(JOURNAL_SYNC_INTERVAL);
+    post_and_see_gathered(1, 3, 100);
+    disk_writer_post(writer, make(4, 1, DURABILITY_JOURNALED));
+    take_stored_together(4);
+}
+
+static void half_a_full_backlog_is_not_gathered_any_longer(void **state)
+{
+    struct disk_batch *last;
+
+    (void)state;
+    options.max_pending_bytes = 8000;
+    begin_with_still_clock(JOURNAL_SYNC_COMMIT);
+    post_and_see_gathered(1, 3, 1000);
+    last = make(4, 1, DURABILITY_MEMORY);
+    last->charged = 1000;
+    disk_writer_post(writer, last);
+    take_stored_together(4); /* the clock stands still */
+}
+
 static void an_interval_forces_what_was_committed_and_a_wish_does_it_at_once(void **state)
 {
     struct disk_report report;
@@ -285,6 +418,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(an_incomplete_batch_becomes_a_void_and_its_neighbours_are_stored),
         ROW(without_a_wish_mode_off_gathers_and_a_wish_ends_that),
+        ROW(what_comes_within_two_milliseconds_shares_a_transaction),
+        ROW(who_waits_ends_the_gathering_for_all),
+        ROW(half_a_full_backlog_is_not_gathered_any_longer),
         ROW(an_interval_forces_what_was_committed_and_a_wish_does_it_at_once),
         ROW(a_reservation_is_told_when_it_is_synced),
         ROW(what_is_queued_at_the_end_is_written_and_the_stop_is_clean),
