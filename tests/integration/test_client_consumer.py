@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.client_driver import ConsumerDriver
-from support.tcp_proxy import TcpProxy
+from support.proxy import Proxy
 from support.waiting import seconds, wait_until
 from support.zmq_clients import Dealer, event
 
@@ -212,7 +212,7 @@ def test_kills_cost_nothing_but_repetitions(start_hub):
 
 def test_an_answer_lost_with_the_connection_comes_again(hub):
     publish(hub, 5)
-    with TcpProxy(hub.requests) as proxy, ConsumerDriver(proxy.port) as driver:
+    with Proxy(hub.requests) as proxy, ConsumerDriver(proxy.port) as driver:
         start(driver, prefetch=5, visibility_ms=1000)
         first = driver.ok("next 5000")
         proxy.hold_answers()
@@ -228,7 +228,7 @@ def test_an_answer_lost_with_the_connection_comes_again(hub):
 
 
 def test_a_fetch_whose_answer_was_lost_comes_again(hub):
-    with TcpProxy(hub.requests) as proxy, ConsumerDriver(proxy.port) as driver:
+    with Proxy(hub.requests) as proxy, ConsumerDriver(proxy.port) as driver:
         start(driver, visibility_ms=300)
         assert driver("next 200")["err"] == ETIMEOUT
         proxy.hold_answers()

@@ -7,7 +7,7 @@ import pytest
 
 from support.client_driver import ClientDriver
 from support.fake_hub import FakeHub
-from support.tcp_proxy import TcpProxy
+from support.proxy import Proxy
 from support.waiting import wait_until
 from support.zmq_clients import Dealer
 
@@ -16,7 +16,7 @@ OK, EAGAIN, ETIMEOUT, ECLOSED = 0, -3, -4, -5
 
 @pytest.fixture
 def proxy(hub):
-    with TcpProxy(hub.requests) as p:
+    with Proxy(hub.requests) as p:
         yield p
 
 
@@ -119,7 +119,7 @@ def test_a_hub_that_stays_away_is_told_when_the_time_is_over(hub, proxy, driver)
 
 def test_another_epoch_is_another_hub(start_hub):
     hub = start_hub("--hub-journal-enabled", "false")
-    with TcpProxy(hub.requests) as proxy, ClientDriver((hub.collector, hub.publisher, proxy.port)) as driver:
+    with Proxy(hub.requests) as proxy, ClientDriver((hub.collector, hub.publisher, proxy.port)) as driver:
         begin(driver)
         with lost_answers(proxy):
             submit(driver, 10, "id-")
@@ -137,7 +137,7 @@ def test_a_late_refusal_does_not_undo_an_earlier_try(reserve_port, code):
     def refuse(request, events):
         return {"success": False, "code": code, "error": "not at this moment"}
 
-    with FakeHub([reserve_port() for _ in range(3)], dedup_window_s=300) as fake, TcpProxy(fake.ports[2]) as proxy, \
+    with FakeHub([reserve_port() for _ in range(3)], dedup_window_s=300) as fake, Proxy(fake.ports[2]) as proxy, \
             ClientDriver((fake.ports[0], fake.ports[1], proxy.port)) as driver:
         begin(driver)
         fake.on_publish = lambda request, events: fake.number(request, events) and None  # the answers get lost
@@ -155,7 +155,7 @@ def test_a_late_refusal_does_not_undo_an_earlier_try(reserve_port, code):
 
 def test_a_hub_that_remembers_no_ids_gets_nothing_twice(start_hub):
     hub = start_hub("--hub-dedup-ids", "0")
-    with TcpProxy(hub.requests) as proxy, ClientDriver((hub.collector, hub.publisher, proxy.port)) as driver:
+    with Proxy(hub.requests) as proxy, ClientDriver((hub.collector, hub.publisher, proxy.port)) as driver:
         begin(driver)
         with lost_answers(proxy):
             submit(driver, 10, "id-")
