@@ -485,11 +485,13 @@ static void abandon(struct link_publish *p, struct slot *slot)
 /* One that waits since an earlier loss waits on; the others never went out. */
 static bool was_sent_before(void *context, struct publish_job *job)
 {
+    const bool was_sent = job->link.was_sent;
+
     (void)context;
-    if (!job->link.was_sent) {
-        link_verdict_finish(job, PUBLISH_UNAVAILABLE);
+    if (!was_sent) {
+        link_verdict_finish(job, PUBLISH_UNAVAILABLE); /* and it is gone */
     }
-    return job->link.was_sent;
+    return was_sent;
 }
 
 void link_publish_lost(struct link_publish *p)
