@@ -16,6 +16,7 @@ enum {
     PAGE_LIMIT = 5000,
     PAGE_PAUSE_MS = 100,     /* after a page that brought nothing */
     TAIL_GRACE_MS = 500,     /* design section 3.5 */
+    TAIL_LATE_MS = 100,      /* an answer does not overtake the events by as much */
     NEW_LINK_MS = 1000,      /* so long after a connect … */
     NEW_LINK_GRACE_MS = 100, /* … the subscription may have come late */
     CAUGHT_UP_MS = 500,
@@ -41,6 +42,7 @@ struct link_sequencer {
     struct link_held held; /* of this epoch, behind a hole */
     struct link_epochs epochs;
     uint64_t tail_seq; /* named by a position answer, not seen yet; 0 = none */
+    int64_t tail_ms;   /* when it was named */
     int64_t tail_due_ms;
     int64_t linked_ms;
     int64_t hole_ms;     /* when the hole opened, 0 = none */
@@ -112,8 +114,8 @@ static bool go_live(struct link_sequencer *s)
 /* Tells the event numbered `next`, which is taken on success. */
 static bool tell_event(struct link_sequencer *s, struct feed_event **event_p)
 {
-    (*event_p)->is_overdue =
-        s->hole_ms != 0 || s->away_ms != 0 || !s->is_linked || s->next <= s->overdue_to;
+    (*event_p)->is_overdue = s->hole_ms != 0 || s->away_ms != 0 || !s->is_linked ||
+                             s->next <= s->overdue_to || s->next <= s->tail_seq;
     if (!go_live(s) ||
         !link_outbox_event(&s->outbox, s->phase == PHASE_BACKFILL ? FEED_BACKFILL : FEED_EVENT,
                            event_p)) {
@@ -252,6 +254,9 @@ static uint64_t hole_end(const struct link_sequencer *s)
 static void note_hole(struct link_sequencer *s, uint64_t next_before, int64_t now_ms)
 {
     if (!has_hole(s)) {
+        if (s->hole_ms != 0 && s->phase == PHASE_LIVE) {
+            link_sequencer_away(s, now_ms); /* what was held up on the way may still come */
+        }
         s->hole_ms = 0;
         s->page_after_ms = 0;
     } else if (s->hole_ms == 0) {
@@ -342,6 +347,9 @@ void link_sequencer_event(struct link_sequencer *s, struct feed_event **event_p,
         return;
     }
     raise_highest(s, event->position.seq);
+    if (s->tail_seq != 0 && now_ms - s->tail_ms > TAIL_LATE_MS) {
+        link_sequencer_away(s, now_ms); /* not lost, but the way was blocked for a while */
+    }
     if (event->position.seq == s->next && tell_event(s, event_p)) {
         counter_bump(&s->options.counters->events_in_total, 1);
     } else if (event->position.seq > s->next) {
@@ -384,6 +392,7 @@ static void same_epoch(struct link_sequencer *s, const struct link_head *head, i
         const bool is_new = now_ms - s->linked_ms < NEW_LINK_MS;
 
         s->tail_seq = head->seq;
+        s->tail_ms = now_ms;
         s->tail_due_ms = now_ms + (is_new ? NEW_LINK_GRACE_MS : TAIL_GRACE_MS);
     }
 }

@@ -16,9 +16,9 @@
  *     before the oldest event of the new one, then everything that it still has.
  *   - At the first connect up to backfill_events older events come as FEED_BACKFILL; then FEED_LINK
  *     names the position at which live begins.
- *   - Events that come after a hole opened and before it is closed, or that were sent while we or
- *     the hub were away and in the second after it, are marked as overdue: readers cannot be
- *     expected to keep up with their burst.
+ *   - Events that come while a hole is open, while a position answer names what is not here yet,
+ *     that were sent while we or the hub were away, and in the second after any of it, are marked
+ *     as overdue: readers cannot be expected to keep up with their burst.
  *   - If memory for an item runs out nothing moves on: what could not be told is a hole like any
  *     other and is fetched again.
  *

@@ -136,7 +136,9 @@ static void what_was_missed_and_what_waited_behind_it_is_overdue(void **state)
     expect_wish(f, 1, 2);
     page(f, EPOCH_A, 2, 3, 3, 4);
     arrive(f, EPOCH_A, 5);
-    expect_overdue(f, "2 3 4");
+    expect_overdue(f, "2 3 4 5");
+    f->now_ms += 1000;
+    head(f, EPOCH_A, 5, 1);
     /* A cut connection: all that was sent meanwhile. */
     link_sequencer_lost(f->s, f->now_ms);
     head(f, EPOCH_A, 9, 1);
@@ -144,6 +146,31 @@ static void what_was_missed_and_what_waited_behind_it_is_overdue(void **state)
     expect_wish(f, 5, 4);
     page(f, EPOCH_A, 6, 9, 9, 10);
     expect_overdue(f, "6 7 8 9 10");
+}
+
+/* A blocked way brings nothing for a while and then everything at once, without a loss. */
+static void what_a_blocked_way_held_up_is_overdue(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_empty(f);
+    head(f, EPOCH_A, 2, 1);
+    f->now_ms += 1;
+    arrive(f, EPOCH_A, 1);
+    arrive(f, EPOCH_A, 2);
+    arrive(f, EPOCH_A, 3); /* it came behind what an answer had overtaken by a little */
+    expect_overdue(f, "1 2");
+    f->now_ms += 5000;
+    head(f, EPOCH_A, 5, 1);
+    f->now_ms += 400;
+    for (uint64_t seq = 4; seq <= 7; seq++) {
+        arrive(f, EPOCH_A, seq);
+    }
+    f->now_ms += 1000;
+    head(f, EPOCH_A, 8, 1);
+    arrive(f, EPOCH_A, 8);
+    arrive(f, EPOCH_A, 9);
+    expect_overdue(f, "4 5 6 7 8");
 }
 
 /* A hub that was stopped has had all that was pushed meanwhile in front of it, too. */
@@ -540,6 +567,8 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(what_is_skipped_is_fetched_later, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(what_was_missed_and_what_waited_behind_it_is_overdue, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_a_blocked_way_held_up_is_overdue, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(what_waited_for_a_hub_that_was_away_is_overdue, setup,
                                         fixture_teardown),
