@@ -19,6 +19,7 @@ from .systems import Ours
 RATE = (50000, 5000)  # normal, smoke: events a second that the thousand ask for and do not take
 TURNS = 2  # of without and with, in a round
 PHASE_S = 5
+FILL_S = 2  # of the flood, before anything is measured: the kernel's buffers of a thousand who do not read take 700 MB
 
 
 def flood(s, seconds, rate):
@@ -34,9 +35,9 @@ def healthy(s, seconds):
                 before='{"event_type":"healthy","source_service":"bench","data":', after="}")
 
 
-def phase(s, seconds, rate):
-    flooded = flood(s, seconds + 1, rate)
-    time.sleep(0.3)
+def phase(s, seconds, rate, fill=FILL_S):
+    flooded = flood(s, seconds + fill + 0.5, rate)
+    time.sleep(fill)
     taken = healthy(s, seconds)
     taken["flood_per_s"] = flooded()["published_per_s"]
     return taken
@@ -50,17 +51,18 @@ def largest_rss_mib(gateway):
 def never_read(door, policy):
     def run(e):
         count, seconds, rate = e.pick(1000, 50), e.phase_s or e.pick(PHASE_S, 0.5), e.pick(*RATE)
+        fill = e.pick(FILL_S, 0.3)
         taken = {False: [], True: []}
         with Ours() as s:
             ceiling = figures(s.gateway)["memory"]["resident_ceiling_bytes"]
-            phase(s, e.pick(1, 0.3), rate)  # the first seconds of two fresh daemons are nobody's
+            phase(s, e.pick(1, 0.3), rate, fill)  # the first seconds of two fresh daemons are nobody's
             for turn in range(e.pick(TURNS, 1)):
                 for with_them in (False, True) if turn % 2 == 0 else (True, False):
                     crowd = NeverReading(s.gateway, door, f"event_type=flood&policy={policy}", count) if with_them else None
                     try:
                         if crowd:
                             wait_until(lambda: figures(s.gateway)["subscribers"][door] >= count, 60, "those who never read")
-                        taken[with_them].append(phase(s, seconds, rate))
+                        taken[with_them].append(phase(s, seconds, rate, fill))
                     finally:
                         if crowd:
                             crowd.close()
