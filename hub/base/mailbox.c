@@ -49,7 +49,7 @@ void mailbox_destroy(struct mailbox **box_p)
     free(box);
 }
 
-static void wake_owner(const struct mailbox *box)
+void mailbox_wake(struct mailbox *box)
 {
     const uint64_t one = 1;
 
@@ -58,19 +58,17 @@ static void wake_owner(const struct mailbox *box)
     }
 }
 
-/* newest ... oldest is a chain as the stack keeps it. */
-static void push(struct mailbox *box, struct letter *newest, struct letter *oldest)
+/* newest ... oldest is a chain as the stack keeps it. True when the stack was empty. */
+static bool push(struct mailbox *box, struct letter *newest, struct letter *oldest)
 {
     struct letter *top = atomic_load_explicit(&box->top, memory_order_relaxed);
 
     do {
         oldest->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&box->top, &top, newest, memory_order_release,
+    } while (!atomic_compare_exchange_weak_explicit(&box->top, &top, newest, memory_order_seq_cst,
                                                     memory_order_relaxed));
     /* `top` is not ours any more to look into, but whether it was NULL is still true. */
-    if (!top) {
-        wake_owner(box);
-    }
+    return !top;
 }
 
 static struct letter *reverse(struct letter *list)
@@ -89,13 +87,22 @@ static struct letter *reverse(struct letter *list)
 
 void mailbox_post(struct mailbox *box, struct letter *letter)
 {
-    push(box, letter, letter);
+    if (push(box, letter, letter)) {
+        mailbox_wake(box);
+    }
+}
+
+bool mailbox_post_quietly(struct mailbox *box, struct letter *letter)
+{
+    return push(box, letter, letter);
 }
 
 void mailbox_post_chain(struct mailbox *box, struct letter *first, struct letter *last)
 {
     last->next = NULL;
-    push(box, reverse(first), first);
+    if (push(box, reverse(first), first)) {
+        mailbox_wake(box);
+    }
 }
 
 struct letter *mailbox_take_all(struct mailbox *box)
@@ -104,7 +111,7 @@ struct letter *mailbox_take_all(struct mailbox *box)
 
     while (read(box->fd, &wakeups, sizeof wakeups) < 0 && errno == EINTR) {
     }
-    return reverse(atomic_exchange_explicit(&box->top, NULL, memory_order_acquire));
+    return reverse(atomic_exchange_explicit(&box->top, NULL, memory_order_seq_cst));
 }
 
 int mailbox_fd(const struct mailbox *box)

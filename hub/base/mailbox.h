@@ -5,6 +5,11 @@
  * allocates, never waits and never fails. Posts are merged into one wake-up: after the descriptor
  * became readable the owner calls mailbox_take_all() once and works the list off.
  * Letters of one poster keep their order.
+ *
+ * An owner who will look by itself in a moment need not be woken: mailbox_post_quietly(). For that
+ * the owner says in an atomic that it will, and takes it back before it looks; a poster posts first
+ * and then reads it. With all in one order (seq_cst), either the poster sees that it has to call
+ * mailbox_wake() or the owner sees the letter.
  */
 #ifndef NHUB_BASE_MAILBOX_H
 #define NHUB_BASE_MAILBOX_H
@@ -23,6 +28,9 @@ void mailbox_destroy(
 void mailbox_post(struct mailbox *box, struct letter *letter);
 /* Posts a chain (linked by next, NULL at its end) in one step. */
 void mailbox_post_chain(struct mailbox *box, struct letter *first, struct letter *last);
+/* Wakes nobody. True when nothing else was waiting, so that nobody is being woken for it either. */
+bool mailbox_post_quietly(struct mailbox *box, struct letter *letter);
+void mailbox_wake(struct mailbox *box);
 /* All letters so far, oldest first, linked by next; NULL when empty. Clears the wake-up. Owner
  * only. */
 struct letter *mailbox_take_all(struct mailbox *box);

@@ -170,16 +170,27 @@ void disk_writer_figures(struct disk_writer *w, struct disk_report *out)
 
 /* So much is not gathered any longer: the loop takes no events in while its backlog is full, which
  * ends when half of it is written. */
-static bool is_enough(const struct disk_writer *w)
+static uint64_t enough_bytes(const struct disk_writer *w)
 {
     const uint64_t half = w->o.max_pending_bytes / 2;
-    const uint64_t enough = half < GATHER_BYTES ? half : GATHER_BYTES;
-    uint64_t bytes = 0;
 
-    for (const struct disk_batch *b = w->first; b && bytes < enough; b = next_of(b)) {
-        bytes += b->charged;
+    return half < GATHER_BYTES ? half : GATHER_BYTES;
+}
+
+/* Bytes that may still be gathered; <= 0: it is enough. */
+static int64_t room_left(const struct disk_writer *w)
+{
+    int64_t room = (int64_t)enough_bytes(w);
+
+    for (const struct disk_batch *b = w->first; b && room > 0; b = next_of(b)) {
+        room -= (int64_t)b->charged;
     }
-    return bytes >= enough;
+    return room;
+}
+
+static bool somebody_waits_for(const struct disk_batch *b)
+{
+    return b->wants > DURABILITY_MEMORY || b->reserve_to > 0;
 }
 
 /* There is no hurry unless somebody waits. */
@@ -192,11 +203,11 @@ static bool commit_is_due(const struct disk_writer *w, int64_t now_ms)
         return true;
     }
     for (const struct disk_batch *b = w->first; b; b = next_of(b)) {
-        if (b->wants > DURABILITY_MEMORY || b->reserve_to > 0) {
+        if (somebody_waits_for(b)) {
             return true;
         }
     }
-    return is_enough(w);
+    return room_left(w) <= 0;
 }
 
 /* How long events may be gathered. */
@@ -260,7 +271,9 @@ static void wait_for_letters(struct disk_writer *w)
         until_ms = min_ms(until_ms, now_ms + SOON_MS);
     }
     if (until_ms > now_ms) {
+        atomic_store(&w->room, !w->is_degraded && w->first ? room_left(w) : 0);
         (void)poll(&item, 1, (int)(until_ms - now_ms));
+        atomic_store(&w->room, 0); /* and then looks into the mailbox */
     }
 }
 
@@ -350,6 +363,7 @@ nhub_err disk_writer_create(struct disk_writer **out, const struct disk_writer_o
     w->o = *options;
     w->stop_post.kind = POST_STOPPED;
     atomic_init(&w->hold_from, options->holds_at_start ? 1 : 0);
+    atomic_init(&w->room, 0);
     err = mailbox_create(&w->box);
     if (err) {
         free(w);
@@ -383,9 +397,17 @@ void disk_writer_destroy(struct disk_writer **w_p)
     *w_p = NULL;
 }
 
+/* While it gathers, a wake-up for each batch would cost more than writing them. */
 void disk_writer_post(struct disk_writer *w, struct disk_batch *b)
 {
-    mailbox_post(w->box, &b->post.letter);
+    const bool is_urgent = somebody_waits_for(b);
+    const int64_t bytes = (int64_t)b->charged;
+    const bool is_first = mailbox_post_quietly(w->box, &b->post.letter); /* the writer's now */
+    const int64_t room = atomic_fetch_sub(&w->room, bytes);
+
+    if (room > 0 ? is_urgent || room <= bytes : is_first) {
+        mailbox_wake(w->box);
+    }
 }
 
 void disk_writer_hold(struct disk_writer *w, uint64_t from)
@@ -395,5 +417,6 @@ void disk_writer_hold(struct disk_writer *w, uint64_t from)
 
 void disk_writer_stop(struct disk_writer *w)
 {
-    mailbox_post(w->box, &w->stop_post.letter);
+    (void)mailbox_post_quietly(w->box, &w->stop_post.letter);
+    mailbox_wake(w->box); /* whatever it gathers */
 }

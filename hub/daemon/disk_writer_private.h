@@ -27,6 +27,8 @@ struct disk_writer {
     struct mailbox *box;
     struct disk_post stop_post;
     _Atomic uint64_t hold_from; /* 0 = none */
+    /* > 0: it sleeps until gather_ms, or until so many bytes more are posted. */
+    _Atomic int64_t room;
 
     struct disk_batch *first, *last; /* the queue, linked by their letters */
     int64_t gather_ms;               /* when the queue is written at the latest */

@@ -109,6 +109,21 @@ static void a_chain_alone_wakes_the_owner(void **state)
     assert_null(note.letter.next);
 }
 
+static void a_quiet_post_wakes_nobody_until_somebody_does(void **state)
+{
+    struct mailbox *box = *state;
+    struct note notes[2] = {{.number = 1}, {.number = 2}};
+
+    assert_true(mailbox_post_quietly(box, &notes[0].letter));
+    assert_false(mailbox_post_quietly(box, &notes[1].letter));
+    assert_false(is_readable(box, 0));
+    mailbox_wake(box);
+    assert_true(is_readable(box, 0));
+    assert_ptr_equal(mailbox_take_all(box), &notes[0].letter);
+    assert_ptr_equal(notes[0].letter.next, &notes[1].letter);
+    assert_false(is_readable(box, 0));
+}
+
 struct poster {
     struct mailbox *box;
     int index;
@@ -175,6 +190,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_chain_keeps_its_order_among_the_others, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_chain_alone_wakes_the_owner, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_quiet_post_wakes_nobody_until_somebody_does, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(many_posters_lose_nothing_and_keep_their_order, set_up,
                                         tear_down),
     };

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "daemon/disk_start.h"
 #include "daemon/disk_writer.h"
+#include "daemon/disk_writer_private.h"
 #include "scratch.h"
 
 #define WAIT_MS 60000
@@ -326,6 +327,39 @@ static void what_comes_within_two_milliseconds_shares_a_transaction(void **state
     take_stored_together(10);
 }
 
+/* It looks up once a second, and is woken then: such a moment does not count. */
+static void what_is_gathered_wakes_nobody(void **state)
+{
+    struct pollfd box = {.events = POLLIN};
+    uint64_t posted = 1;
+    int asleep = 0;
+
+    (void)state;
+    begin(JOURNAL_SYNC_OFF, WAIT_MS);
+    box.fd = mailbox_fd(writer->box);
+    disk_writer_post(writer, make(1, 1, DURABILITY_MEMORY));
+    while (asleep < 5) {
+        const int64_t before = atomic_load(&writer->room);
+        int is_woken;
+
+        disk_writer_post(writer, make(++posted, 1, DURABILITY_MEMORY));
+        is_woken = poll(&box, 1, 0);
+        if (before > 0 && atomic_load(&writer->room) == before) {
+            assert_int_equal(is_woken, 0);
+            asleep++;
+        }
+        assert_true(posted < 100000);
+        (void)poll(NULL, 0, 1);
+    }
+    disk_writer_post(writer, make(++posted, 1, DURABILITY_JOURNALED));
+    for (uint64_t number = 1; number <= posted; number++) {
+        struct disk_batch *b = wait_batch();
+
+        assert_int_equal(b->number, number);
+        disk_batch_destroy(&b);
+    }
+}
+
 static void who_waits_ends_the_gathering_for_all(void **state)
 {
     (void)state;
@@ -419,6 +453,7 @@ int main(void)
         ROW(an_incomplete_batch_becomes_a_void_and_its_neighbours_are_stored),
         ROW(without_a_wish_mode_off_gathers_and_a_wish_ends_that),
         ROW(what_comes_within_two_milliseconds_shares_a_transaction),
+        ROW(what_is_gathered_wakes_nobody),
         ROW(who_waits_ends_the_gathering_for_all),
         ROW(half_a_full_backlog_is_not_gathered_any_longer),
         ROW(an_interval_forces_what_was_committed_and_a_wish_does_it_at_once),
