@@ -276,11 +276,22 @@ static uint64_t memory_of(const struct fanout *f)
     return f->held_bytes + f->blocked_bytes + f->page_bytes;
 }
 
-/* All together hold too much: pages that nobody reads now go first, then who costs most. */
+static void give_up_spare(struct fanout *f)
+{
+    struct list *pos = NULL;
+    struct list *tmp = NULL;
+
+    pages_give_up(f);
+    list_foreach (pos, tmp, &f->streams) {
+        stream_trim(list_entry(pos, struct stream, all));
+    }
+}
+
+/* All together hold too much: what nobody needs now goes first, then who costs most. */
 static void keep_within_memory(struct fanout *f)
 {
     if (memory_of(f) > f->options.streams_max_bytes) {
-        pages_give_up(f);
+        give_up_spare(f);
     }
     for (int i = 0; i < EVICT_PER_TURN; i++) {
         struct session *most = NULL;

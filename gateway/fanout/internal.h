@@ -59,6 +59,7 @@ struct session {
     uint64_t number; /* as a client, since … */
     int64_t created_ms;
     uint64_t delivered, dropped; /* events */
+    uint32_t round;              /* stuck: the last one of its stream that had its turn with it */
     uint8_t door, format, policy, state;
     bool is_blocked, has_gap;
 };
@@ -89,6 +90,9 @@ struct stream {
     uint64_t stuck_limit; /* with more bytes than this, one that is stuck may be over its limit */
     uint64_t stuck_low;   /* no stuck one is before this index, … */
     bool is_stuck_gone;   /* … but the one that was there is not any more */
+    uint32_t round;       /* of looking at all that are stuck */
+    bool is_in_round;
+    uint64_t round_limit; /* stuck_limit when the round is over */
     uint32_t users;
     enum stream_format format;
 };

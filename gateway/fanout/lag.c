@@ -5,12 +5,14 @@
  * A thousand readers that do not read must not be looked at each time an event comes. So a stream
  * knows how many bytes it has to have before one that is stuck can be over its limit, and what is
  * dropped then is enough for a while: up to a quarter of the limit, to the next mark of a grid that
- * all have in common, so that they are over it at the same time from then on.
+ * all have in common, so that they are over it at the same time from then on. They are looked at in
+ * a round of several turns, in the order of their list, so that nobody waits for a thousand.
  */
 #include "gateway/fanout/internal.h"
 #include "gateway/fanout/run.h"
 
-#define GRID_PARTS 4 /* marks in the bytes that a session may have waiting */
+#define GRID_PARTS 4   /* marks in the bytes that a session may have waiting */
+#define A_TURN     100 /* stuck sessions that are looked at in one turn */
 
 /* What may wait in the stream for a session that is stuck. One that wants only the newest of each
  * type takes over what it needs of it now and then. */
@@ -21,18 +23,25 @@ static uint64_t allowance(const struct session *s)
     return s->policy == POLICY_LATEST ? max_bytes / GRID_PARTS : max_bytes;
 }
 
-static void note_stuck(struct stream *st, const struct session *s)
+static void lower(uint64_t *least, uint64_t value)
+{
+    *least = value < *least ? value : *least;
+}
+
+/* Behind those that have not had their turn in this round. */
+static void stick_behind(struct stream *st, struct session *s)
 {
     const uint64_t limit = stream_bytes_before(s) + allowance(s);
 
-    st->stuck_limit = limit < st->stuck_limit ? limit : st->stuck_limit;
-    st->stuck_low = s->at < st->stuck_low ? s->at : st->stuck_low;
+    s->round = st->round;
+    list_move(&st->stuck, &s->link);
+    lower(st->is_in_round ? &st->round_limit : &st->stuck_limit, limit);
 }
 
 void lag_stick(struct session *s)
 {
-    list_move(&s->stream->stuck, &s->link);
-    note_stuck(s->stream, s);
+    stick_behind(s->stream, s);
+    lower(&s->stream->stuck_low, s->at);
 }
 
 void lag_unstick(struct session *s)
@@ -54,7 +63,7 @@ uint64_t lag_low(struct stream *st)
         st->is_stuck_gone = false;
         st->stuck_low = UINT64_MAX;
         list_foreach (pos, tmp, &st->stuck) {
-            note_stuck(st, list_entry(pos, struct session, link));
+            lower(&st->stuck_low, list_entry(pos, struct session, link)->at);
         }
     }
     return st->stuck_low;
@@ -160,21 +169,28 @@ static void enforce_one(struct session *s)
 
 void lag_enforce(struct stream *st)
 {
-    struct list *pos = NULL;
-    struct list *tmp = NULL;
-
-    if (st->bytes <= st->stuck_limit) {
-        return;
+    if (!st->is_in_round) {
+        if (st->bytes <= st->stuck_limit) {
+            return;
+        }
+        st->is_in_round = true;
+        st->round++;
+        st->round_limit = UINT64_MAX;
     }
-    st->stuck_limit = UINT64_MAX;
-    st->stuck_low = UINT64_MAX;
-    st->is_stuck_gone = false;
-    list_foreach (pos, tmp, &st->stuck) {
-        struct session *s = list_entry(pos, struct session, link);
+    for (int i = 0; i < A_TURN; i++) {
+        struct session *s =
+            list_empty(&st->stuck) ? NULL : list_entry(st->stuck.next, struct session, link);
 
+        if (!s || s->round == st->round) {
+            st->is_in_round = false;
+            st->stuck_limit = st->round_limit;
+            st->is_stuck_gone = true; /* they have moved on */
+            return;
+        }
         enforce_one(s);
         if (s->state == STATE_LAGGING) { /* still there */
-            note_stuck(st, s);
+            stick_behind(st, s);
         }
     }
+    stream_mark(st);
 }

@@ -19,6 +19,8 @@
 #define FIRST_CAP      4
 #define KEEP_CAP       64 /* an empty window keeps up to so many slots */
 #define RUNS_PER_FLUSH 4
+#define RELEASE_LEAST  128 /* records in a turn, and with them … */
+#define RELEASE_PART   4   /* … a fourth of the others that nobody needs any more */
 #define FLUSH_BYTES    ((size_t)8 * 1024 * 1024) /* then other streams have their turn first */
 
 void hold(struct fanout *f, struct feed_event *record)
@@ -108,9 +110,10 @@ void stream_mark(struct stream *st)
     }
 }
 
-static void release_before(struct stream *st, uint64_t index)
+/* Up to `most` of the records before the index. */
+static void release_before(struct stream *st, uint64_t index, uint64_t most)
 {
-    for (; st->first < index; st->first++) {
+    for (; st->first < index && most > 0; st->first++, most--) {
         release(st->f, &st->entries[slot_of(st, st->first)].record);
     }
     if (st->first == st->end && st->cap > KEEP_CAP) {
@@ -120,7 +123,8 @@ static void release_before(struct stream *st, uint64_t index)
     }
 }
 
-void stream_trim(struct stream *st)
+/* The first index that is still needed. */
+static uint64_t low_of(struct stream *st)
 {
     const uint64_t stuck = lag_low(st);
     uint64_t low = list_empty(&st->ready) ? st->end : st->front;
@@ -134,14 +138,30 @@ void stream_trim(struct stream *st)
             low = s->at;
         }
     }
-    release_before(st, stuck < low ? stuck : low);
+    return stuck < low ? stuck : low;
+}
+
+void stream_trim(struct stream *st)
+{
+    release_before(st, low_of(st), UINT64_MAX);
+}
+
+/* Much at once comes to its end in several turns, so that nobody waits for that. */
+static void trim_some(struct stream *st)
+{
+    const uint64_t low = low_of(st);
+
+    release_before(st, low, RELEASE_LEAST + (low - st->first) / RELEASE_PART);
+    if (st->first < low) {
+        stream_mark(st);
+    }
 }
 
 void stream_free(struct stream *st)
 {
     struct fanout *f = st->f;
 
-    release_before(st, st->end);
+    release_before(st, st->end, UINT64_MAX);
     if (f->scratch->stream == st) {
         f->scratch->stream = NULL;
     }
@@ -415,7 +435,7 @@ void stream_flush(struct stream *st)
     list_remove(&st->dirty);
     flush_ready(st);
     flush_lagging(st);
-    stream_trim(st);
+    trim_some(st);
     if (!list_empty(&st->ready) && st->front < st->end) {
         stream_mark(st);
     }
