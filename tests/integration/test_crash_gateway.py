@@ -22,8 +22,26 @@ class Poster(threading.Thread):
         self.port, self.source = port, name
         self.accepted, self.refused, self.broken = {}, 0, 0
         self.stop = threading.Event()
+        self.error = None
 
     def run(self):
+        try:
+            self._publish()
+        except Exception as error:  # noqa: B902 - whatever it is, the test raises it
+            self.error = error
+
+    def count(self):
+        """How many were accepted."""
+        if self.error:
+            raise self.error
+        return len(self.accepted)
+
+    def finish(self):
+        self.stop.set()
+        self.join()
+        self.count()
+
+    def _publish(self):
         connection, number = None, 0
         while not self.stop.is_set():
             try:
@@ -94,8 +112,8 @@ def test_what_was_accepted_reaches_those_who_resume(start_hub, start_gateway):
     for poster in posters:
         poster.start()
     for _ in range(3):
-        before = sum(len(p.accepted) for p in posters)
-        wait_until(lambda: sum(len(p.accepted) for p in posters) > before + 500, 30, "publishes under load")
+        before = sum(p.count() for p in posters)
+        wait_until(lambda: sum(p.count() for p in posters) > before + 500, 30, "publishes under load")
         gateway.kill()
         for reader in readers:
             wait_until(lambda: reader.stream.ended, 10, "the end of the stream")
@@ -104,10 +122,9 @@ def test_what_was_accepted_reaches_those_who_resume(start_hub, start_gateway):
         gateway.wait_connected()
         for reader in readers:
             reader.resume()
-    wait_until(lambda: sum(len(p.accepted) for p in posters) > 2500, 30, "publishes at the end")
+    wait_until(lambda: sum(p.count() for p in posters) > 2500, 30, "publishes at the end")
     for poster in posters:
-        poster.stop.set()
-        poster.join()
+        poster.finish()
     accepted = {position[1] for p in posters for position in p.accepted.values()}
     last = max(accepted)
     for reader in readers:
@@ -131,15 +148,14 @@ def test_subscribers_of_two_gateways_see_the_same_while_one_dies(start_hub, star
         reader = Resumer(first.port)
         reader.stream.wait_open()
         poster.start()
-        wait_until(lambda: len(poster.accepted) > 300, 30, "publishes")
+        wait_until(lambda: poster.count() > 300, 30, "publishes")
         first.kill()
         wait_until(lambda: reader.stream.ended, 10, "the end of the stream")
         reader.collect()
         reader.port = second.port  # a position is good at every gateway
         reader.resume()
-        wait_until(lambda: len(poster.accepted) > 600, 30, "publishes")
-        poster.stop.set()
-        poster.join()
+        wait_until(lambda: poster.count() > 600, 30, "publishes")
+        poster.finish()
         last = max(seq for _, seq in poster.accepted.values())
         for stream in (steady, reader.stream):
             wait_until(lambda: stream.events and stream.events[-1]["seq"] >= last, 30, stream.describe)

@@ -11,7 +11,7 @@ import time
 
 from support.http import KeepAlive, get, post
 from support.sse import SseReader
-from support.waiting import seconds, wait_until
+from support.waiting import Stalled, seconds, unstalled, wait_until, within
 from support.ws import WsClient
 from support.zmq_clients import event
 
@@ -20,7 +20,22 @@ def publish(gateway, number):
     return post(gateway.port, "/events", event("n", {"n": number}))
 
 
-def test_a_drain_closes_sessions_evenly_and_serves_the_rest(hub, start_gateway):
+def ask_while_it_drains(gateway):
+    wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
+    assert "drain" in get(gateway.port, "/health/ready").text
+    assert get(gateway.port, "/health").status == 200
+    assert publish(gateway, 1).status == 202
+    with SseReader(gateway.port, "/events") as late:
+        late.wait_end()
+        assert late.status == 503 and int(late.headers["retry-after"]) > 0
+
+
+def no_longer_than(limit, started):
+    if time.monotonic() - started >= seconds(limit):
+        raise Stalled(f"the drain took more than {seconds(limit)} s")
+
+
+def drain_with_sessions(hub, start_gateway):
     gateway = start_gateway(hub, "--gateway-drain-s", "3").wait_connected()
     sessions = [WsClient(gateway.port, "/ws?event_type=n") for _ in range(15)]
     sessions += [SseReader(gateway.port, "/events?event_type=n") for _ in range(15)]
@@ -30,22 +45,23 @@ def test_a_drain_closes_sessions_evenly_and_serves_the_rest(hub, start_gateway):
         started = time.monotonic()
         gateway.expected_exit = 0
         gateway.signal(signal.SIGTERM)
-        wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
-        assert "drain" in get(gateway.port, "/health/ready").text
-        assert get(gateway.port, "/health").status == 200
-        assert publish(gateway, 1).status == 202
-        with SseReader(gateway.port, "/events") as late:
-            late.wait_end()
-            assert late.status == 503 and int(late.headers["retry-after"]) > 0
+        try:
+            ask_while_it_drains(gateway)
+        except (OSError, AssertionError, http.client.HTTPException) as error:
+            took = time.monotonic() - started
+            if took < 1.5:  # half of the drain is left
+                raise
+            raise Stalled(f"{took:.1f} s: {error}") from error
         ends = []
         while len(ends) < len(sessions):
-            assert time.monotonic() - started < seconds(10)
+            no_longer_than(8, started)
             ends = [s for s in sessions if s.ended]
             if len(ends) > 15:  # half of them are not gone before about half of the time
                 assert len(ends) == len(sessions) or time.monotonic() - started > 1
             time.sleep(0.01)
         gateway.wait(10)
-        assert 2 < time.monotonic() - started < seconds(8)
+        assert time.monotonic() - started > 2
+        no_longer_than(8, started)
         for session in sessions:
             if isinstance(session, WsClient):
                 assert session.close_code == 1012, session.describe()
@@ -58,14 +74,22 @@ def test_a_drain_closes_sessions_evenly_and_serves_the_rest(hub, start_gateway):
             session.close()
 
 
+def test_a_drain_closes_sessions_evenly_and_serves_the_rest(hub, start_gateway):
+    """The requests have to come while it drains: a try in which that took too long is another one's turn."""
+    unstalled(lambda: drain_with_sessions(hub, start_gateway))
+
+
 def test_without_sessions_the_end_is_at_once(hub, start_gateway):
-    gateway = start_gateway(hub, "--gateway-drain-s", "60").wait_connected()
-    started = time.monotonic()
-    gateway.stop()
-    assert time.monotonic() - started < seconds(5)
+    def end():
+        gateway = start_gateway(hub, "--gateway-drain-s", "60").wait_connected()
+        started = time.monotonic()
+        gateway.stop()
+        return time.monotonic() - started
+
+    within(5, end)
 
 
-def test_a_second_signal_ends_the_drain(hub, start_gateway):
+def end_by_a_second_signal(hub, start_gateway):
     gateway = start_gateway(hub, "--gateway-drain-s", "600").wait_connected()
     sessions = [WsClient(gateway.port, "/ws") for _ in range(5)]
     try:
@@ -75,12 +99,17 @@ def test_a_second_signal_ends_the_drain(hub, start_gateway):
         wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
         started = time.monotonic()
         gateway.stop()
-        assert time.monotonic() - started < seconds(5)
+        took = time.monotonic() - started
         for session in sessions:
             assert session.wait_close() in (1001, 1012), session.describe()
     finally:
         for session in sessions:
             session.close()
+    return took
+
+
+def test_a_second_signal_ends_the_drain(hub, start_gateway):
+    within(5, lambda: end_by_a_second_signal(hub, start_gateway))
 
 
 def test_publishes_under_way_at_the_end_get_their_answer(hub, start_gateway):
@@ -179,7 +208,8 @@ class Publisher:
         self.gateway, self.door, self.base = gateway, door, base
         self.accepted, self.refused, self.unknown = {}, [], []
         self.under_way = False  # something was answered: a drain that begins now finds this one at its door
-        self._thread = threading.Thread(target=self._http if door == "http" else self._ws, daemon=True)
+        self.error = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _note(self, number, answer):
@@ -191,6 +221,17 @@ class Publisher:
             self.unknown.append(number)
         else:
             self.refused.append(number)
+
+    def _run(self):
+        try:
+            self._http() if self.door == "http" else self._ws()
+        except Exception as error:  # noqa: B902 - whatever it is, the test raises it
+            self.error = error
+
+    def check(self):
+        if self.error:
+            raise self.error
+        return True
 
     def _http(self):
         number = self.base
@@ -227,6 +268,7 @@ class Publisher:
     def join(self):
         self._thread.join(seconds(60))
         assert not self._thread.is_alive()
+        self.check()
 
 
 def test_what_is_accepted_while_it_drains_is_there_once(start_hub, start_gateway):
@@ -238,7 +280,7 @@ def test_what_is_accepted_while_it_drains_is_there_once(start_hub, start_gateway
     publishers = [Publisher(gateway, door, 1000000 * i) for i, door in enumerate(["http", "ws"] * 3)]
     try:
         wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["published_total"]["ws"] > 100, 20, "publishes")
-        wait_until(lambda: all(p.under_way for p in publishers), 20, "an answer to each publisher")
+        wait_until(lambda: all(p.check() and p.under_way for p in publishers), 20, "an answer to each publisher")
         gateway.expected_exit = 0
         gateway.signal(signal.SIGTERM)
         gateway.wait(30)

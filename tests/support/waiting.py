@@ -46,3 +46,22 @@ def within(limit, attempt, tries=3):
         if took[-1] < seconds(limit):
             return len(took)
     raise AssertionError(f"each of {tries} tries took longer than {seconds(limit):.3g} s: {[round(t, 3) for t in took]}")
+
+
+class Stalled(Exception):
+    """A try that was, by its own clock, kept from what it had to do in time: its failure tells of the machine."""
+
+
+def unstalled(attempt, tries=5):
+    """Calls attempt() until one call does not raise Stalled; returns what that one returned.
+
+    For tests that have to do something while a daemon does something else that takes a set time. As with within(), each
+    try has to be whole in itself. Anything else that a try raises is a failure at once.
+    """
+    stalls = []
+    while len(stalls) < tries:
+        try:
+            return attempt()
+        except Stalled as stall:
+            stalls.append(str(stall))
+    raise AssertionError(f"each of {tries} tries was held up: {stalls}")
