@@ -10,7 +10,7 @@ import pytest
 
 from support.cli import RunningCommand, hub_env, notifyhub
 from support.daemons import program
-from support.waiting import seconds, wait_until
+from support.waiting import seconds, wait_until, within
 from support.zmq_clients import Dealer, event
 
 DONE, NEGATIVE, USAGE, UNREACHABLE, REFUSED, GAP = range(6)
@@ -42,19 +42,26 @@ def test_health(hub, nowhere):
     expect(notifyhub(hub, "health"), DONE, "healthy\n")
     expect(notifyhub(hub, "health", "--quiet"), DONE, "")
     expect(notifyhub(hub, "health", "--json"), DONE, r'\{"healthy":true\}\n')
-    start = time.monotonic()
-    expect(notifyhub(nowhere, "health", "--timeout", "300ms"), NEGATIVE, "", "not healthy: no hub answers at 127.0.0.1")
-    assert time.monotonic() - start < 5
+
+    def ask_nobody():
+        start = time.monotonic()
+        expect(notifyhub(nowhere, "health", "--timeout", "300ms"), NEGATIVE, "", "not healthy: no hub answers at 127.0.0.1")
+        return time.monotonic() - start
+
+    within(5, ask_nobody)
     hub.pause()
     expect(notifyhub(hub, "health", "--timeout", "0.3"), NEGATIVE, "", "not healthy: no (hub|answer)")
     hub.resume()
 
 
 def test_a_health_probe_is_quick(hub):
-    start = time.monotonic()
-    for _ in range(10):
-        expect(notifyhub(hub, "health"), DONE)
-    assert time.monotonic() - start < 10
+    def ten_probes():
+        start = time.monotonic()
+        for _ in range(10):
+            expect(notifyhub(hub, "health"), DONE)
+        return time.monotonic() - start
+
+    within(10, ten_probes)
 
 
 def test_status_tells_ports_counters_and_position(hub, nowhere):

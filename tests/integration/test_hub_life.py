@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from support.daemons import program, run_program
-from support.waiting import seconds, wait_until
+from support.waiting import seconds, wait_until, within
 from support.zmq_clients import Dealer, Push, Sub, event
 
 
@@ -101,15 +101,20 @@ def test_an_address_that_is_not_ours(start_hub):
 def test_signals_end_the_hub_in_order(start_hub, number):
     """CG-21: as orderly as terminate: status 0 within 2 s, and it starts again at once."""
     hub = start_hub()
-    for _ in range(3):
+
+    def end():
         with Dealer(hub) as dealer, Push(hub) as push:
             push.send(event())
             assert dealer.request({"action": "health"})["success"]
             started = time.monotonic()
             hub.signal(number)
-            hub.wait(2, expect=0)
-            assert time.monotonic() - started < seconds(2)
+            hub.wait(expect=0)
+            took = time.monotonic() - started
         hub.start()
+        return took
+
+    for _ in range(3):
+        within(2, end)
 
 
 def kernel_holds(port):
@@ -172,9 +177,7 @@ def test_publish_while_the_hub_ends_is_never_a_lie(start_hub):
     assert [e["data"]["n"] for e in seen if e["event_type"] == "end"] == numbered
 
 
-def test_a_stalled_subscriber_does_not_hold_up_the_end(start_hub):
-    """Lingering is bounded: the hub ends within 2 s although a subscriber takes nothing."""
-    hub = start_hub()
+def end_beside_a_stalled_subscriber(hub):
     with Push(hub) as push:
         stalled = zmq.Context.instance().socket(zmq.SUB)
         stalled.setsockopt(zmq.LINGER, 0)
@@ -189,9 +192,15 @@ def test_a_stalled_subscriber_does_not_hold_up_the_end(start_hub):
             sub.recv_many(2000)
         started = time.monotonic()
         hub.signal(signal.SIGTERM)
-        hub.wait(3, expect=0)
-        assert time.monotonic() - started < seconds(2)
+        hub.wait(expect=0)
+        took = time.monotonic() - started
         stalled.close()
+    return took
+
+
+def test_a_stalled_subscriber_does_not_hold_up_the_end(start_hub):
+    """Lingering is bounded: the hub ends within 2 s although a subscriber takes nothing."""
+    within(2, lambda: end_beside_a_stalled_subscriber(start_hub()))
 
 
 @pytest.mark.parametrize("allowed,granted", [("loopback", True), ("any", True), ("never", False)])
