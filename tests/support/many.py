@@ -41,6 +41,8 @@ class _Client:
             data = self.socket.recv(1 << 18)
         except BlockingIOError:
             return
+        except ConnectionError:
+            data = b""  # reset: an end as well
         if not data:
             self.ended = True
         self.data += data
