@@ -157,12 +157,31 @@ static void connections_are_counted_and_limited(void **state)
     assert_true(eventually(nothing_is_open, f));
 }
 
+/* The oldest that the heartbeat gets within one and a half seconds. */
+static int64_t oldest_heartbeat_ms(struct fixture *f)
+{
+    const int64_t until_ms = clock_mono_ms() + 1500;
+    int64_t oldest_ms = 0;
+
+    do {
+        const int64_t age_ms = http_server_heartbeat_age_ms(f->gateway.http);
+
+        assert_true(age_ms >= 0);
+        oldest_ms = age_ms > oldest_ms ? age_ms : oldest_ms;
+        usleep(10000);
+    } while (clock_mono_ms() < until_ms);
+    return oldest_ms;
+}
+
+/* The best of five: a stall of the machine spoils one. */
 static void the_heartbeat_is_fresh(void **state)
 {
-    struct fixture *f = *state;
+    int64_t oldest_ms = INT64_MAX;
 
-    usleep(1500000);
-    assert_in_range(http_server_heartbeat_age_ms(f->gateway.http), 0, 1400);
+    for (int tries = 0; oldest_ms > 1400 && tries < 5; tries++) {
+        oldest_ms = oldest_heartbeat_ms(*state);
+    }
+    assert_in_range(oldest_ms, 0, 1400);
 }
 
 int main(int argc, char **argv)
