@@ -17,6 +17,10 @@ from support.waiting import seconds, wait_until
 with open(os.path.join(ROOT, "web", "DEVELOPERS.md"), encoding="utf-8") as text:
     BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", text.read(), re.M | re.S)
 PAGES = {re.search("<title>(.*)</title>", page).group(1): page for kind, page in BLOCKS if kind == "html"}
+# Around the script: it goes on until it has shown the event that it publishes.
+WATCHED = "const shown = []; const log = console.log; console.log = (...values) => { shown.push(values[0]); log(...values); };\n"
+UNTIL_SHOWN = ("while (!shown.includes('0001234')) await new Promise((done) => setTimeout(done, 10));\n"
+               "console.log(hub.state.transport);\nhub.close();\n")
 CLIENT = os.path.join(os.environ.get("NHUB_BUILD_DIR") or os.path.dirname(BIN_DIR), "share", "notifyhub", "client", "dist", "index.js")
 
 
@@ -78,7 +82,7 @@ def test_script_in_node(hub, gateway, tmp_path, flags):
         pytest.skip("this Node has a WebSocket anyway")
     script = next(code for kind, code in BLOCKS if kind == "js")
     script = script.replace("localhost:8080", f"127.0.0.1:{gateway.port}").replace('"notifyhub-client"', json.dumps(CLIENT))
-    (tmp_path / "script.mjs").write_text(script + "setTimeout(() => { console.log(hub.state.transport); hub.close(); }, 300);\n", encoding="utf-8")
+    (tmp_path / "script.mjs").write_text(WATCHED + script + UNTIL_SHOWN, encoding="utf-8")
     done = subprocess.run(["node", *flags, str(tmp_path / "script.mjs")], capture_output=True, text=True, timeout=seconds(30), check=False)
     assert done.returncode == 0, done.stderr
     assert "0001234" in done.stdout and "seq: 1" in done.stdout, done.stdout

@@ -35,6 +35,7 @@ class Stage:
         self._push = Push(hub)
         self._lock = threading.Lock()  # a socket belongs to one thread at a time
         self._rate = None
+        self._enough = threading.Event()
         self._sent = 0
         stage = self
 
@@ -60,7 +61,7 @@ class Stage:
 
     def close(self):
         if self._rate:
-            self._rate.join()
+            self.do_end_rate()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -115,13 +116,14 @@ class Stage:
         def feed():
             started = time.monotonic()
             with Push(self.hub) as push:
-                while self._sent < per_s * duration_s:
+                while self._sent < per_s * duration_s and not self._enough.is_set():
                     due = min(int((time.monotonic() - started) * per_s), per_s * duration_s)
                     while self._sent < due:
                         push.send(json.dumps({"event_type": type, "source_service": "load", "data": {"n": self._sent, "text": "x" * 80}}))
                         self._sent += 1
                     time.sleep(0.01)
         self._sent = 0
+        self._enough.clear()
         self._rate = threading.Thread(target=feed)
         self._rate.start()
 
@@ -129,6 +131,11 @@ class Stage:
         """Waits until all is published; how many that were."""
         self._rate.join()
         return self._sent
+
+    def do_end_rate(self):
+        """For a rate that lasts until the scenario has seen what it wants of it."""
+        self._enough.set()
+        return self.do_rate_sent()
 
 
 def play(hub, gateway, file, name, limit=90, stage_class=Stage):

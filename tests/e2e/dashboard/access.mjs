@@ -7,6 +7,9 @@ import { act, push } from "./stage.mjs";
 
 const VIEWS = ["overview", "live", "types", "publish", "clients"];
 
+/** Until this view is there, not the one before it, and has something to show. */
+const isLoaded = (page, view) => page.waitForFunction((name) => document.querySelector("main")?.dataset.view === name && !document.querySelector(".loading"), view);
+
 async function violations(page) {
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   return found.violations.map((rule) => `${rule.impact} ${rule.id}: ${rule.nodes.map((node) => node.target.join(" ")).slice(0, 5).join(" | ")}`);
@@ -20,7 +23,7 @@ async function lookAtAll(page, open) {
   await act("request", { method: "PUT", path: "/groups/billing", body: { event_type: ["order.*"] } });
   for (const view of VIEWS) {
     await open(`#/${view}`);
-    await page.waitForFunction(() => !document.querySelector(".loading"));
+    await isLoaded(page, view);
     await look(view);
     if (view === "live") {
       await page.waitForSelector(".row[data-seq='2']");
@@ -69,7 +72,8 @@ async function axeFindsNothingWhenItIsLost({ browser, page, open }) {
   await act("wait_received", { seq: 1 });
   for (const view of ["types", "clients", "overview"]) {
     await open(`#/${view}`);
-    await page.waitForFunction(() => !document.querySelector(".loading") && !document.querySelector("[data-old]"));
+    await isLoaded(page, view);
+    await page.waitForFunction(() => !document.querySelector("[data-old]"));
     browser.expected.push(AWAY);
     await act("kill", { what: "gateway" });
     await page.waitForSelector("[data-old]");
@@ -114,9 +118,10 @@ export async function a_phone_never_scrolls_sideways({ browser, page, open }) {
   await act("request", { method: "PUT", path: "/groups/a-group-with-quite-a-long-name", body: { event_type: [`${long}.*`, `other.${long}`] } });
   const other = await browser.page();
   await open(`#/live?event_type=${long}&event_type=second.${long}*`, other);
+  await act("wait_received", { seq: 1 });
   for (const view of VIEWS) {
     await open(`#/${view}`);
-    await page.waitForFunction(() => !document.querySelector(".loading"));
+    await isLoaded(page, view);
     const opened = await page.$("button.open");
     await opened?.click();
     const [width, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
