@@ -144,7 +144,7 @@ static void drop_some(struct session *s)
  * one that resumes, and costs the stream nothing meanwhile. The other policies want what is new. */
 bool lag_set_aside(struct session *s)
 {
-    if (s->state != STATE_LAGGING || s->policy != POLICY_DISCONNECT ||
+    if (s->state != STATE_LAGGING || s->policy != POLICY_DISCONNECT || !latest_is_empty(s) ||
         s->at >= s->stream->overdue_end || replay_instead(s, s->stream) != NHUB_OK) {
         return false;
     }
@@ -157,7 +157,8 @@ static void enforce_one(struct session *s)
     if (stream_lag_bytes(s) <= allowance(s)) {
         return;
     }
-    if (s->policy == POLICY_LATEST) {
+    /* What it has of an earlier policy comes first, and what follows has to fit to it. */
+    if (s->policy == POLICY_LATEST || !latest_is_empty(s)) {
         latest_absorb(s);
     } else if (s->policy == POLICY_DROP_OLDEST) {
         drop_some(s);

@@ -115,6 +115,7 @@ void session_set_policy(struct session *s, int policy)
     s->policy = (uint8_t)policy;
     if (s->stream) {
         s->stream->stuck_limit = 0; /* it may have another limit now */
+        s->stream->round_limit = 0;
     }
 }
 

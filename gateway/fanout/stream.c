@@ -143,6 +143,7 @@ static uint64_t low_of(struct stream *st)
 
 void stream_trim(struct stream *st)
 {
+    st->is_stuck_gone = true; /* in a round they may have moved on already */
     release_before(st, low_of(st), UINT64_MAX);
 }
 
@@ -192,7 +193,7 @@ void stream_leave(struct session *s)
 {
     struct stream *st = s->stream;
 
-    st->is_stuck_gone |= s->is_blocked && s->at == st->stuck_low;
+    st->is_stuck_gone |= s->is_blocked;
     list_remove(&s->link);
     s->stream = NULL;
     if (--st->users == 0) {
@@ -224,7 +225,7 @@ void stream_join(struct session *s)
     }
     list_move(&st->lagging, &s->link);
     if (session_flush(s)) {
-        if (st->front == st->end) {
+        if (st->front == st->end && latest_is_empty(s)) {
             make_ready(s);
         } else {
             stream_mark(st);
@@ -425,7 +426,7 @@ void stream_catch_up(struct session *s)
         }
         make_ready(s);
     }
-    if (s->state == STATE_LAGGING || st->front < st->end) {
+    if (s->state == STATE_LAGGING || st->first < st->end) {
         stream_mark(st);
     }
 }
