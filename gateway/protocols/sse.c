@@ -97,33 +97,12 @@ size_t sse_count(const struct sse_server *server)
     return server->count;
 }
 
-/* Writes what it can; *out_taken bytes of it are gone. False when the client is. */
-static bool send_some(int fd, const char *bytes, size_t len, size_t *out_taken)
-{
-    size_t taken = 0;
-
-    while (taken < len) {
-        const ssize_t n = send(fd, bytes + taken, len - taken, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n >= 0) {
-            taken += (size_t)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            break;
-        } else if (errno != EINTR) {
-            return false;
-        }
-    }
-    *out_taken = taken;
-    return true;
-}
-
 static enum sink_result sink_write(void *context, const void *bytes, size_t len)
 {
     struct sse_stream *st = context;
-    const char *text = bytes;
     size_t taken = 0;
 
-    if (st->is_ended || !send_some(st->open->fd, text, len, &taken)) {
+    if (st->is_ended || !net_send(st->open->fd, bytes, len, &taken)) {
         end_stream(st);
         return SINK_DEAD;
     }
@@ -132,7 +111,7 @@ static enum sink_result sink_write(void *context, const void *bytes, size_t len)
     }
     buf_reset(&st->rest);
     st->rest_at = 0;
-    buf_add(&st->rest, text + taken, len - taken);
+    buf_add(&st->rest, (const char *)bytes + taken, len - taken);
     if (st->rest.failed) {
         end_stream(st);
         return SINK_DEAD;
@@ -152,7 +131,7 @@ static void write_rest(struct sse_stream *st)
 {
     size_t taken = 0;
 
-    if (!send_some(st->open->fd, st->rest.data + st->rest_at, st->rest.len - st->rest_at, &taken)) {
+    if (!net_send(st->open->fd, st->rest.data + st->rest_at, st->rest.len - st->rest_at, &taken)) {
         end_stream(st);
         return;
     }

@@ -190,6 +190,26 @@ void net_peer_of(int fd, char *out, size_t size)
     }
 }
 
+bool net_send(int fd, const void *bytes, size_t len, size_t *out_taken)
+{
+    const char *from = bytes;
+    size_t taken = 0;
+
+    while (taken < len) {
+        const ssize_t n = send(fd, from + taken, len - taken, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n >= 0) {
+            taken += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            break;
+        } else if (errno != EINTR) {
+            return false;
+        }
+    }
+    *out_taken = taken;
+    return true;
+}
+
 bool net_is_loopback(const char *host_or_ip)
 {
     char host[INET6_ADDRSTRLEN];

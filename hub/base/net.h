@@ -26,6 +26,9 @@ NHUB_MUST_USE nhub_err net_listen(const struct net_address *address, int backlog
 void net_format_peer(const struct sockaddr *addr, socklen_t len, char *out, size_t size);
 /* The same of the other end of a connected socket; "-" when it cannot be told. */
 void net_peer_of(int fd, char *out, size_t size);
+/* Writes what the socket takes at once, *out_taken bytes of len. False: it takes nothing ever more
+ * (errno). */
+NHUB_MUST_USE bool net_send(int fd, const void *bytes, size_t len, size_t *out_taken);
 bool net_is_loopback(const char *host_or_ip); /* 127.0.0.0/8, ::1, ::ffff:127.*, localhost */
 /* Raises the soft RLIMIT_NOFILE to min(hard, wanted); returns what holds afterwards. */
 size_t net_raise_fd_limit(size_t wanted);
