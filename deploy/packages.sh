@@ -8,7 +8,7 @@
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
     libzmq3-dev libwebsockets-dev libmicrohttpd-dev libjansson-dev libyaml-dev
-    libev-dev liblmdb-dev libncurses-dev libcurl4-openssl-dev uthash-dev
+    libev-dev liblmdb-dev libncurses-dev libcurl4-openssl-dev uthash-dev zlib1g-dev
 )
 
 # What makes the dashboard (web/). A machine that has node and npm from elsewhere keeps those: they cannot be installed
@@ -21,7 +21,7 @@ fi
 # What the finished programs load. libwebsockets finds its libev part at run time, so nothing pulls it in by itself.
 packages_run=(
     libzmq5 libwebsockets17 libwebsockets-evlib-ev libmicrohttpd12 libjansson4 libyaml-0-2 libev4 liblmdb0
-    libncursesw6 libcurl4
+    libncursesw6 libcurl4 zlib1g
 )
 
 # What the README's tour is made of, besides our own command.

@@ -5,25 +5,12 @@
 
 #include "api_embedded.h" /* made by api/embed.cmake */
 
-static const char *const api_headers[] = {"Cache-Control", "no-cache", "X-Content-Type-Options",
-                                          "nosniff", NULL};
-
-void http_openapi_run(struct http_request *r)
+nhub_err http_api_add(struct http_static *files)
 {
-    static struct http_page page = {.bytes = api_openapi,
-                                    .len = sizeof api_openapi - 1,
-                                    .content_type = "application/json",
-                                    .headers = api_headers};
+    const nhub_err err =
+        http_static_add(files, "/openapi.json", api_openapi, sizeof api_openapi - 1);
 
-    http_answer_page(r, 200, &page);
-}
-
-void http_asyncapi_run(struct http_request *r)
-{
-    static struct http_page page = {.bytes = api_asyncapi,
-                                    .len = sizeof api_asyncapi - 1,
-                                    .content_type = "application/json",
-                                    .headers = api_headers};
-
-    http_answer_page(r, 200, &page);
+    return err == NHUB_OK
+               ? http_static_add(files, "/asyncapi.json", api_asyncapi, sizeof api_asyncapi - 1)
+               : err;
 }

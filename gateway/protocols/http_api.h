@@ -1,14 +1,13 @@
 /*
- * http_api: GET /openapi.json and GET /asyncapi.json: the descriptions of all doors.
- *
- * Threads: the HTTP threads.
+ * http_api: /openapi.json and /asyncapi.json: the descriptions of all doors, which the program
+ * brings along.
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_API_H
 #define GATEWAY_PROTOCOLS_HTTP_API_H
 
-#include "gateway/protocols/http_request.h"
+#include "gateway/protocols/http_static.h"
 
-void http_openapi_run(struct http_request *r);
-void http_asyncapi_run(struct http_request *r);
+/* Puts both among the files. Errors: NHUB_ENOMEM. */
+NHUB_MUST_USE nhub_err http_api_add(struct http_static *files);
 
 #endif

@@ -3,14 +3,19 @@
 
 #include "gateway/client_id.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/gzip.h"
 #include "gateway/protocols/http_clients_page.h"
 #include "gateway/protocols/http_fetches.h"
+#include "gateway/protocols/http_media.h"
 #include "gateway/protocols/http_params.h"
 #include "gateway/protocols/http_routes.h"
 #include "gateway/stream_loop.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define PACK_MIN ((size_t)1024)
+#define PACK_MAX ((size_t)512 * 1024)
 
 struct view {
     struct http_request *request;
@@ -38,6 +43,25 @@ static void refuse_unknown(struct http_request *r)
     http_refuse(r, REJECT_UNKNOWN_CLIENT, "no client of this gateway has this id");
 }
 
+/* Long pages in the form that the client takes. This thread has others to serve, so what takes
+ * longer to pack than to send goes out as it is. */
+static void answer_page(struct http_request *r, struct buf *page)
+{
+    const char *encodings = http_request_header(r, "Accept-Encoding");
+    struct buf packed;
+
+    buf_init(&packed);
+    http_answer_header(r, "Cache-Control", "no-store");
+    http_answer_header(r, "Vary", "Accept-Encoding");
+    if (encodings && media_takes_gzip(encodings, strlen(encodings)) && page->len >= PACK_MIN &&
+        page->len <= PACK_MAX && gzip_pack(page->data, page->len, GZIP_QUICK, &packed) == NHUB_OK) {
+        http_answer_header(r, "Content-Encoding", "gzip");
+        http_answer_buf(r, 200, "application/json", &packed);
+    } else {
+        http_answer_buf(r, 200, "application/json", page);
+    }
+}
+
 static void resumed(struct http_request *r)
 {
     struct view *v = r->state;
@@ -47,8 +71,7 @@ static void resumed(struct http_request *r)
         if (v->job.task == CLIENTS_END) {
             http_answer_empty(r, 204);
         } else {
-            http_answer_header(r, "Cache-Control", "no-store");
-            http_answer_buf(r, 200, "application/json", &v->job.page);
+            answer_page(r, &v->job.page);
         }
         break;
     case NHUB_ENOTFOUND:

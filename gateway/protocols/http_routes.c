@@ -4,7 +4,6 @@
 #include "gateway/protocols/http_routes.h"
 
 #include "gateway/gateway.h"
-#include "gateway/protocols/http_api.h"
 #include "gateway/protocols/http_clients.h"
 #include "gateway/protocols/http_groups.h"
 #include "gateway/protocols/http_health.h"
@@ -15,6 +14,7 @@
 #include "gateway/protocols/origin.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define SMALL_BODY          65536 /* of requests that have no use for one */
 #define PREFLIGHT_MAX_AGE_S "600"
@@ -43,8 +43,9 @@ static const struct http_route routes[] = {
     {HTTP_METHOD_GET,  "/readyz",        NULL,               http_ready_run},
     {HTTP_METHOD_GET,  "/stats",         NULL,               http_stats_run},
     {HTTP_METHOD_GET,  "/metrics",       NULL,               http_metrics_run},
-    {HTTP_METHOD_GET,  "/openapi.json",  NULL,               http_openapi_run},
-    {HTTP_METHOD_GET,  "/asyncapi.json", NULL,               http_asyncapi_run},
+    {HTTP_METHOD_GET,  "/openapi.json",  NULL,               http_static_run},
+    {HTTP_METHOD_GET,  "/asyncapi.json", NULL,               http_static_run},
+    {HTTP_METHOD_GET,  "/",              NULL,               http_static_run},
 };
 /* clang-format on */
 #define ROUTES (sizeof routes / sizeof routes[0])
@@ -196,11 +197,26 @@ static void find_route(struct http_request *r)
     }
     if (methods_of(r->path, methods)) {
         refuse_method(r, methods);
-    } else if (strcmp(r->path, "/") != 0 && !http_static_has(r->gateway, r->path)) {
+    } else if (!http_static_has(r->gateway, r->path)) {
         http_refuse(r, REJECT_NOT_FOUND, "there is no %.100s", r->path);
     } else if (method != HTTP_METHOD_GET) {
         refuse_method(r, "GET, HEAD, OPTIONS");
     }
+}
+
+/* Bodies are read as they come. Said with the head, because a packed body would otherwise be called
+ * bad JSON. */
+static bool check_encoding(struct http_request *r)
+{
+    const char *encoding = http_request_header(r, "Content-Encoding");
+
+    if (!encoding || *encoding == '\0' || strcasecmp(encoding, "identity") == 0) {
+        return true;
+    }
+    http_answer_header(r, "Accept-Encoding", "identity"); /* RFC 9110, section 15.5.16 */
+    http_refuse(r, REJECT_CONTENT_TYPE, "content encoding \"%.40s\" is not understood here",
+                encoding);
+    return false;
 }
 
 void http_routes_begin(struct http_request *r)
@@ -220,7 +236,7 @@ void http_routes_begin(struct http_request *r)
         return;
     }
     find_route(r);
-    if (r->answer.status == 0 && r->route && r->route->admit) {
+    if (r->answer.status == 0 && r->route && r->route->admit && check_encoding(r)) {
         r->route->admit(r);
     }
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/http_api.h"
 #include "gateway/protocols/http_loop.h"
 #include "gateway/protocols/http_private.h"
 #include "gateway/protocols/http_static.h"
@@ -98,6 +99,9 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
         server->sides[i].server = server;
     }
     err = http_static_create(&server->files, gateway->settings->gateway.web_root);
+    if (err == NHUB_OK) {
+        err = http_api_add(server->files);
+    }
     for (int i = 0; i < HTTP_SIDES && err == NHUB_OK; i++) {
         err = start_side(&server->sides[i], pools[i], names[i]);
     }

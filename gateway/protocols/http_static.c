@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/gzip.h"
 #include "gateway/protocols/http_media.h"
 #include "gateway/protocols/http_server.h"
 
@@ -39,7 +40,7 @@
 
 struct file {
     struct http_page page; /* first: a page is its file */
-    char *bytes;
+    char *bytes;           /* owned; NULL: the page's are somebody else's */
     char etag[36];
     const char *headers[20]; /* pairs and the end */
     struct file *packed;     /* the same content, gzip; owned. NULL: there is none */
@@ -98,8 +99,16 @@ static void add_header(struct file *file, const char *name, const char *value)
     slot[1] = value;
 }
 
-static void set_headers(struct file *file, const char *path)
+static void set_page(struct file *file, const char *path, const char *bytes, size_t len)
 {
+    const struct hash_key no_key = {0, 0}; /* a tag, not a table */
+    const struct hash128 hash = hash_sip128(&no_key, bytes, len);
+
+    snprintf(file->etag, sizeof file->etag, "\"%016llx%016llx\"", (unsigned long long)hash.hi,
+             (unsigned long long)hash.lo);
+    file->page.bytes = bytes;
+    file->page.len = len;
+    file->page.content_type = type_of(path);
     file->page.headers = file->headers;
     add_header(file, "ETag", file->etag);
     add_header(file, "Cache-Control", caching_of(path));
@@ -140,8 +149,6 @@ static struct file *read_file(struct http_static *s, const char *full, const cha
 {
     char real[PATH_MAX];
     const size_t root_len = strlen(s->root);
-    const struct hash_key no_key = {0, 0}; /* a tag, not a table */
-    struct hash128 hash;
     struct stat st;
     struct file *file = NULL;
     int fd = -1;
@@ -162,13 +169,7 @@ static struct file *read_file(struct http_static *s, const char *full, const cha
         free_file(&file);
         goto done;
     }
-    hash = hash_sip128(&no_key, file->bytes, (size_t)st.st_size);
-    snprintf(file->etag, sizeof file->etag, "\"%016llx%016llx\"", (unsigned long long)hash.hi,
-             (unsigned long long)hash.lo);
-    file->page.bytes = file->bytes;
-    file->page.len = (size_t)st.st_size;
-    file->page.content_type = type_of(path);
-    set_headers(file, path);
+    set_page(file, path, file->bytes, (size_t)st.st_size);
 
 done:
     if (fd >= 0) {
@@ -224,6 +225,16 @@ static void add_folder(struct http_static *s, const char *path, int depth)
     closedir(folder);
 }
 
+/* Its bytes have a tag of their own (RFC 9110, section 8.8.3.3). */
+static void pair(struct file *plain, struct file *packed)
+{
+    packed->page.content_type = plain->page.content_type;
+    add_header(packed, "Content-Encoding", "gzip");
+    add_header(packed, "Vary", "Accept-Encoding");
+    add_header(plain, "Vary", "Accept-Encoding");
+    plain->packed = packed;
+}
+
 static bool is_packed_name(const char *path, size_t len)
 {
     const size_t suffix = sizeof PACKED_SUFFIX - 1;
@@ -231,8 +242,7 @@ static bool is_packed_name(const char *path, size_t len)
     return len > suffix && memcmp(path + len - suffix, PACKED_SUFFIX, suffix) == 0;
 }
 
-/* Moves the packed form from the table to the file that it is a form of. Its bytes have a tag of
- * their own (RFC 9110, section 8.8.3.3). */
+/* Moves the packed form from the table to the file that it is a form of. */
 static void pair_with(struct http_static *s, struct file *plain, const char *path, size_t len)
 {
     char name[PATH_MAX];
@@ -242,11 +252,7 @@ static void pair_with(struct http_static *s, struct file *plain, const char *pat
         packed = map_remove(s->files, name, strlen(name));
     }
     if (packed) {
-        packed->page.content_type = plain->page.content_type;
-        add_header(packed, "Content-Encoding", "gzip");
-        add_header(packed, "Vary", "Accept-Encoding");
-        add_header(plain, "Vary", "Accept-Encoding");
-        plain->packed = packed;
+        pair(plain, packed);
     }
 }
 
@@ -336,9 +342,44 @@ void http_static_destroy(struct http_static **files_p)
     *files_p = NULL;
 }
 
-size_t http_static_count(const struct http_static *files)
+/* NULL when there is no memory for it, or no use. */
+static struct file *pack(const char *path, const struct http_page *page)
 {
-    return map_count(files->files);
+    struct buf packed;
+    struct file *file = NULL;
+    size_t len = 0;
+
+    buf_init(&packed);
+    if (gzip_pack(page->bytes, page->len, GZIP_SMALL, &packed) == NHUB_OK &&
+        (file = calloc(1, sizeof *file))) {
+        file->bytes = buf_take(&packed, &len);
+        set_page(file, path, file->bytes, len);
+    }
+    buf_fini(&packed);
+    return file;
+}
+
+nhub_err http_static_add(struct http_static *files, const char *path, const char *bytes, size_t len)
+{
+    struct file *file = calloc(1, sizeof *file);
+    struct file *packed = NULL;
+    void *old = NULL;
+
+    if (!file) {
+        return NHUB_ENOMEM;
+    }
+    set_page(file, path, bytes, len);
+    packed = pack(path, &file->page);
+    if (packed) {
+        pair(file, packed);
+    }
+    if (map_put(files->files, path, strlen(path), file, &old) != NHUB_OK) {
+        free_file(&file);
+        return NHUB_ENOMEM;
+    }
+    file = old;
+    free_file(&file);
+    return NHUB_OK;
 }
 
 static struct file *find(const struct gateway *g, const char *path)

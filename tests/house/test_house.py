@@ -21,6 +21,7 @@ ROOMS = {
     "microhttpd.h": (r"gateway/protocols/http_(server\.c|private\.h)", 1),
     "lmdb.h": (r"hub/store/\w+\.[ch]", 6),
     "ev.h": (r"gateway/event_loop\.c", 1),
+    "zlib.h": (r"gateway/protocols/gzip\.c", 1),
     "ncurses.h": (r"hub/cli/top_screen\.c", 1),
     "curl/curl.h": (r"hub/cli/\w+\.c", 1),
 }

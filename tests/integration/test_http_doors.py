@@ -152,6 +152,18 @@ def test_upgrades_that_fail(gateway):
     request(gateway.port, "POST", "/ws", b"").problem(405, "method_not_allowed")
 
 
+def test_a_packed_body_is_no_bad_json(gateway):
+    """It is refused for what it is, with what would be taken, before it is read."""
+    packed = gzip.compress(b'{"event_type":"a"}')
+    for path, kind in (("/events", "application/json"), ("/events", "application/x-ndjson"), ("/groups/g/ack", "application/json")):
+        answer = counted(gateway, "http", "unsupported_content_type", lambda p=path, k=kind: post(
+            gateway.port, p, packed, {"Content-Type": k, "Content-Encoding": "gzip"}))
+        answer.problem(415, "unsupported_content_type")
+        assert answer.headers["Accept-Encoding"] == "identity" and "gzip" in answer.json["detail"]
+    for word in ("identity", "Identity", ""):
+        assert post(gateway.port, "/events", {"event_type": "a"}, {"Content-Encoding": word}).status == 202
+
+
 # --- origins ---
 
 
@@ -428,6 +440,46 @@ def references(value):
     elif isinstance(value, list):
         for child in value:
             yield from references(child)
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+def test_descriptions_are_packed_and_tagged(gateway, path):
+    plain, packed = get(gateway.port, path), get(gateway.port, path, {"Accept-Encoding": "br, gzip"})
+    assert "Content-Encoding" not in plain.headers and packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body and len(packed.body) < len(plain.body) / 4
+    assert plain.headers["ETag"] != packed.headers["ETag"]
+    for answer, encodings in ((plain, "identity"), (packed, "gzip")):
+        assert answer.headers["Vary"] == "Accept-Encoding" and answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        again = get(gateway.port, path, {"Accept-Encoding": encodings, "If-None-Match": answer.headers["ETag"]})
+        assert again.status == 304 and again.body == b"" and again.headers["ETag"] == answer.headers["ETag"]
+        other = get(gateway.port, path, {"Accept-Encoding": encodings, "If-None-Match": '"something else"'})
+        assert other.status == 200 and other.body == answer.body
+    assert "Content-Encoding" not in get(gateway.port, path, {"Accept-Encoding": "gzip;q=0"}).headers
+
+
+def test_long_pages_of_types_and_clients_are_packed(gateway):
+    page = get(gateway.port, "/types", {"Accept-Encoding": "gzip"})  # a short one is not worth it
+    assert "Content-Encoding" not in page.headers and page.headers["Vary"] == "Accept-Encoding" and "types" in page.json
+    post(gateway.port, "/events", [{"event_type": f"type.{i}"} for i in range(200)])
+    wait_until(lambda: get(gateway.port, "/types").json["total"] == 200, 10, "the types")
+    # Only what does not change by itself is compared.
+    names = [row["event_type"] for row in get(gateway.port, "/types?limit=1000").json["types"]]
+    packed = get(gateway.port, "/types?limit=1000", {"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip" and packed.headers["Vary"] == "Accept-Encoding"
+    assert packed.headers["Content-Type"] == "application/json" and packed.headers["Cache-Control"] == "no-store"
+    assert [row["event_type"] for row in json.loads(gzip.decompress(packed.body))["types"]] == names
+    assert len(packed.body) < len(get(gateway.port, "/types?limit=1000").body) / 2
+    readers = [SseReader(gateway.port, "/events/stream?event_type=x") for _ in range(10)]
+    try:
+        for reader in readers:
+            reader.wait_open()
+        packed = get(gateway.port, "/clients", {"Accept-Encoding": "gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert len(json.loads(gzip.decompress(packed.body))["clients"]) == 10
+    finally:
+        for reader in readers:
+            reader.close()
 
 
 @pytest.mark.parametrize("name, core", [("openapi", OPENAPI_CORE), ("asyncapi", ASYNCAPI_CORE)])
