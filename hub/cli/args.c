@@ -182,8 +182,8 @@ static void print_rows(const struct table *t, size_t from, size_t to)
 
 static void print_help(const struct command_help *help, const struct table *t, size_t own_count)
 {
-    (void)printf("Usage: notifyhub %s [OPTION]... %s\n\n%s\n", help->name, help->usage,
-                 help->about);
+    (void)printf("Usage: notifyhub %s [OPTION]...%s%s\n\n%s\n", help->name, *help->usage ? " " : "",
+                 help->usage, help->about);
     if (own_count > 0) {
         (void)printf("\nOptions:\n");
         print_rows(t, 0, own_count);

@@ -35,7 +35,7 @@ static const struct command_help help = {
     .examples = "  notifyhub top --once --interval 500ms\n"
                 "  notifyhub top --once --interval 500ms --gateway http://localhost:8080\n"
                 "  notifyhub top --once --json\n",
-    .exits = "  0 quit · 1 no terminal, or nobody reads the output · 2 wrong usage\n"
+    .exits = "  0 quit · 1 no terminal, or nobody reads the output · 2 wrong usage ·\n"
              "  3 nobody answers (--once) · 4 refused\n",
 };
 

@@ -39,8 +39,15 @@ def test_each_command_explains_itself(command):
     assert done.returncode == 0 and done.stderr == ""
     for part in (f"Usage: notifyhub {command} ", "--hub HOST", "--gateway URL", "--timeout TIME", "Examples:", "Exit status:"):
         assert part in done.stdout, part
-    assert max(len(line) for line in done.stdout.splitlines()) <= 110
+    lines = done.stdout.splitlines()
+    assert max(len(line) for line in lines) <= 110
+    assert not [line for line in lines if line != line.rstrip()]
     assert "(null)" not in done.stdout
+    # Each status once, with a sign between two of them.
+    statuses = done.stdout.split("\nExit status:\n", 1)[1].split()
+    numbers = [word for word in statuses if re.fullmatch(r"\d", word)]
+    assert numbers[0] == "0" and sorted(set(numbers)) == numbers
+    assert " ".join(statuses).count(" · ") == len(numbers) - 1
 
 
 @pytest.mark.parametrize("command", COMMANDS)
