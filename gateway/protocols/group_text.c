@@ -246,16 +246,23 @@ static void given_back(struct query_job *job)
 
 void group_give_back(struct hub_link *link,
                      void (*query)(struct hub_link *link, struct query_job *job), const char *group,
-                     struct buf *names, bool is_unseen)
+                     struct buf *names, bool is_unseen, const struct json_span *gap)
 {
-    const bool is_due = link && !names->failed && names->len > 0;
+    const bool has_gap = gap && gap->kind == JSON_OBJECT;
+    const bool is_due = link && !names->failed && (names->len > 0 || has_gap);
     struct give_back *g = is_due ? calloc(1, sizeof *g) : NULL;
 
     if (g) {
         group_text_open(&g->text, "nack", group);
-        buf_add_str(&g->text, ",\"deliveries\":[");
-        buf_add(&g->text, names->data, names->len);
-        buf_add_str(&g->text, is_unseen ? "],\"release\":true" : "]");
+        if (names->len > 0) {
+            buf_add_str(&g->text, ",\"deliveries\":[");
+            buf_add(&g->text, names->data, names->len);
+            buf_add_char(&g->text, ']');
+        }
+        buf_add_str(&g->text, is_unseen ? ",\"release\":true" : "");
+        if (has_gap) {
+            group_text_add(&g->text, "gap", gap);
+        }
         g->job = (struct query_job){
             .kind = QUERY_GROUP, .text = g->text.data, .text_len = g->text.len, .done = given_back};
         if (g->text.failed) {

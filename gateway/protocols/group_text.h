@@ -58,10 +58,10 @@ NHUB_MUST_USE nhub_err group_answer_copy(const char *text, size_t len, bool has_
 
 /* Gives deliveries back by a request that nobody waits for: it frees itself. With is_unseen no
  * consumer saw them, so the attempt is not to count. names: JSON strings with commas between them;
- * taken, empty afterwards. query: hub_link_query(). Without memory or a link they come back by
- * their time limit. */
+ * taken, empty afterwards. gap: the answer's, that no consumer was told of; NULL = none. query:
+ * hub_link_query(). Without memory or a link deliveries come back by their time limit. */
 void group_give_back(struct hub_link *link,
                      void (*query)(struct hub_link *link, struct query_job *job), const char *group,
-                     struct buf *names, bool is_unseen);
+                     struct buf *names, bool is_unseen, const struct json_span *gap);
 
 #endif

@@ -31,7 +31,8 @@ struct fetch {
     struct http_waiting waiting;
     struct gateway *gateway;
     struct buf text;
-    struct buf names; /* of the deliveries in the answer, as JSON strings with commas */
+    struct buf names;     /* of the deliveries in the answer, as JSON strings with commas */
+    struct json_span gap; /* of the answer */
     char group[GROUP_NAME_MAX + 1];
     char member[GROUP_MEMBER_MAX + 1];
     uint64_t max, wait_ms;
@@ -69,6 +70,7 @@ static bool take_names(struct fetch *f, const struct group_answer *answer)
     size_t count = 0;
     nhub_err err = NHUB_OK;
 
+    f->gap = answer->gap;
     while ((err = group_answer_delivery(answer, &pos, &delivery)) == NHUB_OK) {
         if (f->names.len > 0) {
             buf_add_char(&f->names, ',');
@@ -81,9 +83,8 @@ static bool take_names(struct fetch *f, const struct group_answer *answer)
 
 static void give_back(struct fetch *f)
 {
-    if (f->names.len > 0) {
-        group_give_back(f->gateway->link, hub_link_query, f->group, &f->names, true);
-    }
+    group_give_back(f->gateway->link, hub_link_query, f->group, &f->names, true, &f->gap);
+    f->gap.kind = JSON_ABSENT;
 }
 
 static void free_fetch(void *state)

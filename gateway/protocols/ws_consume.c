@@ -29,6 +29,8 @@ struct ws_fetch {
     size_t max; /* events that it asked for */
     int64_t due_ms;
     struct list orphan; /* among those without a consumer */
+    bool has_own_name;
+    char member[GROUP_MEMBER_MAX + 1]; /* who fetches, as the hub knows it */
 };
 
 /* ---- texts ---- */
@@ -71,8 +73,9 @@ struct ws_consumer *ws_consumer_find(const struct ws_consumers *c, const char *g
     return NULL;
 }
 
-/* Gives back what is left of a fetch, which nobody has seen, and frees it. */
-static void drop_fetch(struct ws_fetch *f)
+/* Gives back what is left of a fetch, which nobody has seen, and frees it. gap: its own, that
+ * nobody was told of; NULL = none. */
+static void drop_unseen(struct ws_fetch *f, const struct json_span *gap)
 {
     struct group_delivery d;
     struct buf names;
@@ -84,10 +87,15 @@ static void drop_fetch(struct ws_fetch *f)
         }
         buf_add_json_cstr(&names, d.name);
     }
-    group_give_back(f->j.env->link, f->j.env->query, f->j.group, &names, true);
+    group_give_back(f->j.env->link, f->j.env->query, f->j.group, &names, true, gap);
     list_remove(&f->orphan);
     ws_group_job_fini(&f->j);
     free(f);
+}
+
+static void drop_fetch(struct ws_fetch *f)
+{
+    drop_unseen(f, NULL);
 }
 
 static void drop_consumer(struct ws_consumer *w)
@@ -97,7 +105,7 @@ static void drop_consumer(struct ws_consumer *w)
 
     buf_init(&names);
     ws_held_names(&w->held, &names);
-    group_give_back(env->link, env->query, w->group, &names, false);
+    group_give_back(env->link, env->query, w->group, &names, false, NULL);
     if (w->pending) {
         drop_fetch(w->pending);
     }
@@ -313,11 +321,13 @@ static void finish_fetch(struct ws_group_job *j)
     struct ws_consumer *w = f->consumer;
     const bool is_good = j->job.err == NHUB_OK && read_answer(f);
 
-    if (!w) {
-        drop_fetch(f);
+    if (w) {
+        w->fetch = NULL;
+    }
+    if (!w || (is_good && session_has_ended(w->owner->session))) {
+        drop_unseen(f, is_good ? &f->answer.gap : NULL);
         return;
     }
-    w->fetch = NULL;
     if (!is_good) {
         fetch_failed(w, f);
         return;
@@ -358,6 +368,14 @@ static int64_t wait_of(const struct ws_consumer *w)
     return w->is_told ? WAIT_MS + spread(w->owner->env, WAIT_SPREAD_MS) : 0;
 }
 
+/* Whether what the fetch brings may be shown as this consumer's. Names that we made up tell nobody
+ * anything. */
+static bool is_same_member(const struct ws_fetch *f, const struct ws_consumer *w)
+{
+    return f->has_own_name ? w->has_own_name && strcmp(f->member, w->member) == 0
+                           : !w->has_own_name;
+}
+
 /* Clients that come back after a cut would otherwise stand in the hub's line behind the fetches of
  * their former selves, each of which gives back what it gets. */
 static struct ws_fetch *adopt(struct ws_consumer *w)
@@ -368,7 +386,8 @@ static struct ws_fetch *adopt(struct ws_consumer *w)
     list_foreach (pos, tmp, &w->owner->env->orphans) {
         struct ws_fetch *f = list_entry(pos, struct ws_fetch, orphan);
 
-        if (strcmp(f->j.group, w->group) == 0 && f->max <= w->credit - w->held.count) {
+        if (strcmp(f->j.group, w->group) == 0 && is_same_member(f, w) &&
+            f->max <= w->credit - w->held.count) {
             list_remove(&f->orphan);
             f->consumer = w;
             f->j.conn = w->owner->conn;
@@ -404,6 +423,8 @@ void ws_consumer_want(struct ws_consumer *w)
     f->j.finish = finish_fetch;
     f->j.job.is_fetch = true;
     f->consumer = w;
+    f->has_own_name = w->has_own_name;
+    memcpy(f->member, w->member, sizeof w->member);
     memcpy(f->j.group, w->group, sizeof w->group);
     group_text_open(&f->j.text, "fetch", w->group);
     buf_add_str(&f->j.text, ",\"member\":");
@@ -427,6 +448,7 @@ static void set_member(struct ws_consumer *w, const char *member)
     char id[CLIENT_ID_MAX];
 
     if (member[0] != '\0') {
+        w->has_own_name = true;
         (void)snprintf(w->member, sizeof w->member, "%s", member);
     } else if (w->member[0] == '\0') {
         client_id_format(session_number(w->owner->session), id);

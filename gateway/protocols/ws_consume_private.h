@@ -28,6 +28,7 @@ struct ws_consumer {
     uint32_t credit;
     int64_t visibility_ms; /* as the last fetch said */
     bool is_told;          /* the consume was answered */
+    bool has_own_name;     /* the client named the member */
     int64_t retry_ms;      /* the last fetch failed: the next one not before this; 0 = it did not */
     char group[GROUP_NAME_MAX + 1];
     char member[GROUP_MEMBER_MAX + 1];

@@ -77,16 +77,27 @@ struct group_members *group_members(struct group *g)
     return g->members;
 }
 
+static const char *const reason_names[GROUP_GAP_REASONS] = {
+    [GROUP_GAP_RETENTION] = "retention",
+    [GROUP_GAP_UNCLEAN_STOP] = "unclean_stop",
+    [GROUP_GAP_NOT_STORED] = "not_stored",
+    [GROUP_GAP_EPOCH_CHANGED] = "epoch_changed",
+};
+
 const char *group_gap_reason_name(enum group_gap_reason reason)
 {
-    static const char *const names[GROUP_GAP_REASONS] = {
-        [GROUP_GAP_RETENTION] = "retention",
-        [GROUP_GAP_UNCLEAN_STOP] = "unclean_stop",
-        [GROUP_GAP_NOT_STORED] = "not_stored",
-        [GROUP_GAP_EPOCH_CHANGED] = "epoch_changed",
-    };
+    return reason_names[reason];
+}
 
-    return names[reason];
+bool group_gap_reason_parse(const char *name, enum group_gap_reason *out)
+{
+    for (int i = 0; i < GROUP_GAP_REASONS; i++) {
+        if (strcmp(name, reason_names[i]) == 0) {
+            *out = (enum group_gap_reason)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- small steps ---- */

@@ -62,6 +62,8 @@ uint64_t group_floor(const struct group *g);
 void group_figures(const struct group *g, struct group_figures *out);
 struct group_members *group_members(struct group *g);
 const char *group_gap_reason_name(enum group_gap_reason reason);
+/* False: there is no such reason. */
+bool group_gap_reason_parse(const char *name, enum group_gap_reason *out);
 
 /* ---- looking at events; numbers only grow ---- */
 

@@ -368,6 +368,14 @@ static enum group_verdict decide(struct group *g, const struct request *r, const
     }
 }
 
+/* A gap that was told to somebody who did not live to hear of it. False: it is none. */
+static bool read_gap(const struct request_group *want, struct group_gap *out)
+{
+    out->from = want->gap_from;
+    out->to = want->gap_to;
+    return group_gap_reason_parse(want->gap_reason, &out->reason);
+}
+
 /* The three that say what has become of deliveries. */
 static void run_deliveries(struct groups *gs, struct call *call)
 {
@@ -375,10 +383,18 @@ static void run_deliveries(struct groups *gs, struct call *call)
     struct groups_seat *seat = find_or_refuse(gs, call);
     const struct group_now now = groups_now();
     struct groups_outcome outcome;
+    struct group_gap gap;
     struct buf members;
 
+    if (seat && want->gap_reason && !read_gap(want, &gap)) {
+        call_refuse(call, "gap: this reason is not known", "bad_value");
+        return;
+    }
     if (!seat || !reserve(gs, call)) {
         return;
+    }
+    if (want->gap_reason) {
+        group_note_gap(seat->host->group, &gap);
     }
     group_host_follow(seat->host, now.mono_ms);
     groups_outcome_init(&outcome);

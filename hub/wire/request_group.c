@@ -175,6 +175,9 @@ static nhub_err read_deliveries(struct complaint *c)
     const json_t *array = request_member(c->request, "deliveries");
     const size_t count = json_array_size(array);
 
+    if (!array && g->gap_reason) {
+        return NHUB_OK; /* there was nothing but the gap */
+    }
     if (!array) {
         return request_refuse_field(c, "missing_field", "deliveries", "is missing");
     }
@@ -206,11 +209,45 @@ nhub_err request_read_ack(struct complaint *c)
     return err == NHUB_OK ? read_deliveries(c) : err;
 }
 
+static bool is_position(const json_t *value, struct position *out)
+{
+    return json_is_string(value) &&
+           position_parse(json_string_value(value), json_string_length(value), out) == NHUB_OK;
+}
+
+/* As the answer to fetch had it. */
+static nhub_err read_gap(struct complaint *c)
+{
+    struct request_group *g = &c->request->group;
+    const json_t *gap = request_member(c->request, "gap");
+    const json_t *reason = json_object_get(gap, "reason");
+
+    if (!gap) {
+        return NHUB_OK;
+    }
+    if (!json_is_object(gap)) {
+        return request_refuse_field(c, "wrong_type", "gap", "must be an object");
+    }
+    if (!is_position(json_object_get(gap, "from"), &g->gap_from) ||
+        !is_position(json_object_get(gap, "to"), &g->gap_to) || !json_is_string(reason)) {
+        return request_refuse_field(c, "bad_value", "gap",
+                                    "must have from, to and reason, as fetch has answered");
+    }
+    g->gap_reason = json_string_value(reason);
+    return NHUB_OK;
+}
+
 nhub_err request_read_nack(struct complaint *c)
 {
     struct request_group *g = &c->request->group;
-    nhub_err err = request_read_ack(c);
+    nhub_err err = request_read_group_name(c);
 
+    if (err == NHUB_OK) {
+        err = read_gap(c);
+    }
+    if (err == NHUB_OK) {
+        err = read_deliveries(c);
+    }
     if (err == NHUB_OK) {
         err = read_range(c, "delay_ms", 0, GROUP_DELAY_MAX_MS, &g->delay_ms);
     }

@@ -36,6 +36,9 @@ struct request_group {
     uint32_t wait_ms;       /* fetch */
     uint32_t delay_ms;      /* nack */
     bool release;           /* nack: the attempt does not count */
+    const char
+        *gap_reason; /* nack: nobody was told of this gap after all; inside json, NULL = none */
+    struct position gap_from, gap_to;
     struct delivery *deliveries; /* ack, nack, extend; owned */
     size_t delivery_count;
 };

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from support.http import get, post, request
+from support.http import connect, get, post, request
+from support.metrics import Metrics
 from support.sse import SseReader
 from support.waiting import wait_until
 from support.ws import WsClient
@@ -189,6 +190,41 @@ def test_a_fetch_of_a_consumer_that_left_costs_no_attempt(gateway):
     assert get(port, "/groups/g").json["dead_letters"] == 0
 
 
+@pytest.mark.parametrize("door", ["http", "ws"])
+def test_a_gap_is_told_although_the_fetch_that_got_it_had_no_client_any_more(start_hub, start_gateway, door):
+    """Retention takes the record of an event that a member has. When that is given back it is lost, and the fetch that waits
+    at the hub is told so: the next client hears of it, if the one who waited has left."""
+    hub = start_hub("--hub-journal-max-bytes", "1MiB", "--hub-history-events", "2", "--hub-stats-event", "")
+    port = start_gateway(hub).wait_connected().port
+    epoch = make(port, visibility_ms=600000)["position"].split("-")[0]
+    publish(port, 0, 1)
+    if door == "ws":
+        member = WsMember(port, credit=5, acks=False)
+        wait_until(lambda: member.work() and member.got, 10, "the delivery")
+        held = member.got[0]["delivery"]
+    else:
+        held = fetch(port)[0]["delivery"]
+        waiting = connect(port)
+        waiting.sendall(b"POST /groups/g/fetch?wait_ms=60000 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert held == f"{epoch}-1.1"
+    wait_until(lambda: get(port, "/groups/g").json["waiting"] == 1, 10, "the fetch that waits")
+
+    def is_trimmed():
+        other = [{"event_type": "other", "data": "x" * 1000}] * 200
+        assert post(port, "/events", other, limit=30).status == 202
+        return get(port, "/stats").json["hub"]["journal"]["oldest"] > 1
+    wait_until(is_trimmed, 60, "retention to take it")
+    if door == "ws":
+        member.ws.close()
+    else:
+        waiting.close()
+        assert post(port, "/groups/g/nack", {"deliveries": [held]}).json["count"] == 1
+    wait_until(lambda: get(port, "/groups/g").json["lost"] == 1, 10, "the loss")
+    answer = post(port, "/groups/g/fetch?wait_ms=10000", b"", limit=30).json
+    assert answer["events"] == [] and answer.get("gap") == {"from": f"{epoch}-0", "to": f"{epoch}-1", "reason": "retention"}
+    assert "gap" not in post(port, "/groups/g/fetch", b"").json
+
+
 def test_an_ordered_group_keeps_the_order_of_each_type(gateway):
     port = gateway.port
     make(port, ordered=True)
@@ -221,6 +257,25 @@ def test_a_dead_letter_is_seen_by_those_who_ask_for_it(gateway):
     assert letter["data"]["attempts"] == 2 and letter["data"]["reason"] == "nack"
     assert letter["data"]["event"]["data"] == {"n": 7}
     assert get(port, "/groups/g").json["dead_letters"] == 1
+
+
+def test_figures_of_groups_are_in_stats_and_metrics(gateway):
+    port = gateway.port
+    make(port, max_attempts=1)
+    publish(port, 0, 4)
+    events = fetch(port, max=3)
+    ack(port, events[:1])
+    assert post(port, "/groups/g/nack", {"deliveries": [events[1]["delivery"]]}).json["count"] == 1
+    wait_until(lambda: get(port, "/groups/g").json["dead_letters"] == 1, 10, "the dead letter")
+    figures = get(port, "/stats").json["hub"]["groups"]
+    assert figures["lag_max"] > 0
+    metrics = Metrics(port)
+    for name, value, metric in (("count", 1, ""), ("pending", 1, "_pending"), ("delayed", 0, "_delayed"),
+                                ("waiting", 0, "_waiting"), ("acked", 1, "_acked_total"),
+                                ("redelivered", 0, "_redelivered_total"), ("dead_letters", 1, "_dead_letters_total"),
+                                ("lost", 0, "_lost_total"), ("lag_max", figures["lag_max"], "_lag_max_events")):
+        assert figures[name] == metrics.get(f"notifyhub_hub_groups{metric}") == value, name
+    assert metrics.get("notifyhub_hub_events_not_sent_total") == metrics.get("notifyhub_hub_journal_backlog_full_total") == 0
 
 
 def test_a_group_that_is_deleted_tells_its_consumers(gateway):

@@ -123,6 +123,31 @@ static void an_old_unclean_stop_says_nothing_about_a_new_epoch(void **state)
     assert_int_equal(figure(f, "lost"), 6);
 }
 
+#define GAP(reason)                                                                                \
+    "\"gap\":{\"from\":\"abcdefgh-0\",\"to\":\"abcdefgh-3\",\"reason\":\"" reason "\"}"
+
+/* A gateway gives it back, whose client had left before the answer came. */
+static void a_gap_that_is_given_back_is_told_by_the_next_fetch(void **state)
+{
+    struct fixture *f = *state;
+
+    do_it(f, "{\"action\":\"group_create\",\"group\":\"g\",\"since\":\"earliest\"}");
+    publish_events(f, "a", 5);
+    journal_trim(&f->journal.base, 4);
+    fetch(f, "4.1 5.1 gap abcdefgh-0 abcdefgh-3 retention");
+    do_it(f,
+          "{\"action\":\"nack\",\"group\":\"g\",\"deliveries\":[\"abcdefgh-4.1\",\"abcdefgh-5.1\"],"
+          "\"release\":true," GAP("retention") "}");
+    fetch(f, "4.2 5.2 gap abcdefgh-0 abcdefgh-3 retention");
+    do_it(f, "{\"action\":\"nack\",\"group\":\"g\",\"release\":true," GAP("retention") "}");
+    die_and_start_again(f);
+    fetch(f, " gap abcdefgh-0 abcdefgh-3 retention");
+    send(f, "{\"action\":\"nack\",\"group\":\"g\"," GAP("boredom") "}");
+    expect_text(f, "code", "bad_value");
+    fetch(f, "");
+    assert_int_equal(figure(f, "lost"), 3);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
@@ -134,6 +159,7 @@ int main(void)
         TEST(retention_does_not_count_what_an_unclean_stop_never_gave_out),
         TEST(retention_in_front_of_a_void_is_told_as_retention),
         TEST(an_old_unclean_stop_says_nothing_about_a_new_epoch),
+        TEST(a_gap_that_is_given_back_is_told_by_the_next_fetch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

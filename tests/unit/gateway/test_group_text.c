@@ -189,27 +189,36 @@ static void on_query(struct hub_link *link, struct query_job *job)
     job->done(job);
 }
 
-static void give_back(const char *names, bool is_unseen)
+static void give_back(const char *names, bool is_unseen, const char *gap_text)
 {
+    const struct json_span gap = {.p = gap_text,
+                                  .len = gap_text ? strlen(gap_text) : 0,
+                                  .kind = gap_text ? JSON_OBJECT : JSON_ABSENT};
     struct buf list;
     int there = 0;
 
     buf_init(&list);
     buf_add_str(&list, names);
     buf_reset(&asked);
-    group_give_back((struct hub_link *)(void *)&there, on_query, "g", &list, is_unseen);
+    group_give_back((struct hub_link *)(void *)&there, on_query, "g", &list, is_unseen, &gap);
     assert_int_equal(list.len, 0);
 }
 
 static void deliveries_are_given_back_and_nothing_is_left(void **state)
 {
     (void)state;
-    give_back("\"aaaaaaaa-1.1\"", false);
+    give_back("\"aaaaaaaa-1.1\"", false, NULL);
     assert_string_equal(buf_cstr(&asked),
                         "{\"action\":\"nack\",\"group\":\"g\",\"deliveries\":[\"aaaaaaaa-1.1\"]");
-    give_back("\"aaaaaaaa-1.1\"", true);
-    assert_non_null(strstr(buf_cstr(&asked), "\"release\":true"));
-    give_back("", true);
+    give_back("\"aaaaaaaa-1.1\"", true, "{\"from\":1}");
+    assert_string_equal(buf_cstr(&asked),
+                        "{\"action\":\"nack\",\"group\":\"g\",\"deliveries\":[\"aaaaaaaa-1.1\"],"
+                        "\"release\":true,\"gap\":{\"from\":1}");
+    give_back("", true, "{\"from\":1}");
+    assert_string_equal(
+        buf_cstr(&asked),
+        "{\"action\":\"nack\",\"group\":\"g\",\"release\":true,\"gap\":{\"from\":1}");
+    give_back("", true, NULL);
     assert_int_equal(asked.len, 0);
     for (int nth = 0; nth < 6; nth++) { /* without memory they come back by their time */
         struct buf list;
@@ -217,7 +226,7 @@ static void deliveries_are_given_back_and_nothing_is_left(void **state)
         buf_init(&list);
         buf_add_str(&list, "\"aaaaaaaa-1.1\"");
         failmalloc_arm(nth);
-        group_give_back((struct hub_link *)(void *)&list, on_query, "g", &list, true);
+        group_give_back((struct hub_link *)(void *)&list, on_query, "g", &list, true, NULL);
         (void)failmalloc_disarm();
     }
     buf_fini(&asked);

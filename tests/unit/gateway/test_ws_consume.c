@@ -291,6 +291,31 @@ static void an_answer_for_a_session_that_is_gone_goes_back_unseen(void **state)
     stop(&x);
 }
 
+/* Nobody but the hub knows of it then. */
+static void a_gap_that_comes_for_a_session_that_is_gone_goes_back(void **state)
+{
+    static const char gap[] =
+        "\"gap\":{\"from\":\"" EPOCH_A "-0\",\"to\":\"" EPOCH_A "-1\",\"reason\":\"retention\"}";
+    struct query_job *job = NULL;
+    struct fixture x;
+
+    (void)state;
+    start(&x);
+    say(&x, "{\"op\":\"consume\",\"group\":\"g\",\"credit\":9}");
+    answer(&x, 1, 0, 10);
+    ws_conn_destroy(&x.conn);
+    job = first_job(&x);
+    assert_non_null(job);
+    buf_printf(&job->answer, "{\"success\":true,\"group\":\"g\",\"count\":0,\"deliveries\":[],%s}",
+               gap);
+    job->err = NHUB_OK;
+    job->done(job);
+    take_answers(&x);
+    assert_int_equal(count_of(&x.asked, "\"action\":\"nack\",\"group\":\"g\",\"release\":true"), 1);
+    assert_int_equal(count_of(&x.asked, gap), 1);
+    stop(&x);
+}
+
 static void who_comes_back_takes_over_the_fetch_that_waits(void **state)
 {
     static const struct stream_query nothing = {0};
@@ -315,6 +340,38 @@ static void who_comes_back_takes_over_the_fetch_that_waits(void **state)
     answer(&x, 5, 1, 10);
     assert_int_equal(count_of(&x.sent, "\"op\":\"delivery\",\"group\":\"g\""), 1);
     assert_int_equal(count_of(&x.asked, "\"nack\""), 0);
+    stop(&x);
+}
+
+/* Else the group would show what bob has as alice's. */
+static void a_member_takes_over_no_fetch_of_another_name(void **state)
+{
+    static const char *const members[] = {"alice", "bob", "alice"};
+    static const int fetches[] = {1, 2, 2}; /* that wait at the hub */
+    static const struct stream_query nothing = {0};
+    struct fixture x;
+    char text[128];
+
+    (void)state;
+    start(&x);
+    for (int i = 0; i < 3; i++) {
+        if (i > 0) {
+            ws_conn_destroy(&x.conn);
+            assert_int_equal(ws_conn_create(&x.conn, &x.env, &nothing, &transport, &x), NHUB_OK);
+            ws_conn_open(x.conn, &nothing);
+        }
+        (void)snprintf(text, sizeof text,
+                       "{\"op\":\"consume\",\"group\":\"g\",\"credit\":9,\"member\":\"%s\"}",
+                       members[i]);
+        say(&x, text);
+        x.jobs[JOBS_MAX - 1] = x.jobs[x.job_count - 1]; /* that there is a group is told first */
+        memmove(&x.jobs[1], &x.jobs[0], (x.job_count - 1) * sizeof(struct query_job *));
+        x.jobs[0] = x.jobs[JOBS_MAX - 1];
+        answer(&x, 1, 0, 10);
+        assert_int_equal(x.job_count, fetches[i]);
+    }
+    answer(&x, 5, 1, 10); /* alice's first one, which she has again */
+    assert_int_equal(count_of(&x.sent, "\"op\":\"delivery\""), 1);
     stop(&x);
 }
 
@@ -448,7 +505,9 @@ int main(void)
         cmocka_unit_test(credit_comes_back_with_each_answer),
         cmocka_unit_test(what_is_left_at_the_end_is_given_back),
         cmocka_unit_test(an_answer_for_a_session_that_is_gone_goes_back_unseen),
+        cmocka_unit_test(a_gap_that_comes_for_a_session_that_is_gone_goes_back),
         cmocka_unit_test(who_comes_back_takes_over_the_fetch_that_waits),
+        cmocka_unit_test(a_member_takes_over_no_fetch_of_another_name),
         cmocka_unit_test(a_blocked_client_gets_one_batch_each_time_it_reads),
         cmocka_unit_test(long_events_go_out_whole),
         cmocka_unit_test(all_consumers_together_keep_within_their_memory),

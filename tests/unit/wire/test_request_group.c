@@ -206,6 +206,47 @@ static void deliveries_are_read(void **state)
     assert_int_equal(g->visibility_ms, 0);
 }
 
+static void a_gap_is_given_back_with_or_without_deliveries(void **state)
+{
+    static const char *const bad[] = {
+        "[]",
+        "\"x\"",
+        "{}",
+        "{\"from\":\"abcdefgh-1\",\"to\":\"abcdefgh-9\"}",
+        "{\"from\":\"abcdefgh-1\",\"to\":9,\"reason\":\"retention\"}",
+        "{\"from\":\"nothing\",\"to\":\"abcdefgh-9\",\"reason\":\"retention\"}",
+        "{\"from\":\"abcdefgh-1\",\"to\":\"abcdefgh-9\",\"reason\":7}",
+    };
+    struct fixture *f = *state;
+    const struct request_group *g =
+        expect_good(f,
+                    NACK "\"gap\":{\"from\":\"abcdefgh-1\",\"to\":\"abcdefgh-9\","
+                         "\"reason\":\"retention\"}}",
+                    ACTION_NACK);
+
+    assert_int_equal(g->delivery_count, 1);
+    assert_true(g->gap_from.seq == 1 && g->gap_to.seq == 9);
+    assert_string_equal(g->gap_reason, "retention");
+    g = expect_good(f,
+                    "{\"action\":\"nack\",\"group\":\"g\",\"gap\":{\"from\":\"abcdefgh-1\","
+                    "\"to\":\"ijklmnop-0\",\"reason\":\"epoch_changed\"}}",
+                    ACTION_NACK);
+    assert_int_equal(g->delivery_count, 0);
+    assert_string_equal(g->gap_to.epoch, "ijklmnop");
+    assert_null(expect_good(f, NACK "\"gap\":null}", ACTION_NACK)->gap_reason);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        buf_reset(&f->text);
+        buf_printf(&f->text, NACK "\"gap\":%s}", bad[i]);
+        assert_int_equal(parse(f, buf_cstr(&f->text)), NHUB_EPROTO);
+        assert_string_equal(f->request.error_code, i < 2 ? "wrong_type" : "bad_value");
+    }
+    /* It is a nack's alone. */
+    assert_int_equal(parse(f, "{\"action\":\"ack\",\"group\":\"g\",\"gap\":{\"from\":"
+                              "\"abcdefgh-1\",\"to\":\"abcdefgh-9\",\"reason\":\"retention\"}}"),
+                     NHUB_EPROTO);
+    assert_string_equal(f->request.error_code, "missing_field");
+}
+
 static void deliveries_are_limited(void **state)
 {
     struct fixture *f = *state;
@@ -332,6 +373,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(group_create_has_defaults_and_options, setup, teardown),
         cmocka_unit_test_setup_teardown(fetch_has_defaults_and_options, setup, teardown),
         cmocka_unit_test_setup_teardown(deliveries_are_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gap_is_given_back_with_or_without_deliveries, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(deliveries_are_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(patterns_are_limited_in_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(names_of_64_bytes_pass, setup, teardown),
