@@ -116,9 +116,10 @@ static void serve(struct gateway *g, struct settings *settings, int signal_fd)
 static int run(struct settings *settings, int signal_fd)
 {
     struct gateway g;
+    const nhub_err err = gateway_start(&g, settings);
 
-    if (gateway_start(&g, settings) != NHUB_OK) {
-        return 1;
+    if (err != NHUB_OK) {
+        return err == NHUB_ECONFIG ? 2 : 1;
     }
     announce(&g, signal_fd);
     serve(&g, settings, signal_fd);

@@ -2,8 +2,10 @@
 import json
 import threading
 
+import pytest
 import zmq
 
+from support.daemons import run_program
 from support.http import get, post
 from support.waiting import wait_until
 from support.zmq_clients import event, unpacked
@@ -49,6 +51,13 @@ def good_position(request, **more):
     return frames({"success": True, "protocol": 1, "epoch": "abcdefgh", "seq": 0, "oldest": 1, "voids": [],
                    "durability": "memory", "stats_event": "", "max_event_bytes": 1000000, "dedup": False,
                    "timestamp": 0, "request_id": request["request_id"], **more})
+
+
+@pytest.mark.parametrize("key", ["hub.publisher_port", "hub.requests_port"])
+def test_a_hub_on_any_free_port_is_refused_as_bad_configuration(key):
+    done = run_program("notifyhub-gateway", "--gateway-listen", "127.0.0.1:0", f"--{key.translate({46: '-', 95: '-'})}", "0")
+    assert done.returncode == 2 and done.stdout == "", done
+    assert f"key={key} " in done.stderr and "ready line" in done.stderr
 
 
 def test_an_unknown_protocol_is_refused_in_clear_words(reserve_port, start_gateway):
