@@ -3,11 +3,12 @@ import json
 import os
 import subprocess
 import sys
+from zlib import crc32
 
 import pytest
 
 from soak.judge import Case, judge
-from soak.lines import OTHER, Patterns, make_mark, parse_line, pattern_regex, type_of
+from soak.lines import OTHER, Patterns, make_mark, parse_letter, parse_line, pattern_regex, type_of
 from soak.schedule import TABLE, plan
 from soak.slopes import Sampler
 from soak.transcript import (ACKED, JOURNALED, MEMORY, REFUSED, SENT, SYNCED, UNKNOWN, Delivery, Gap, GroupReading,
@@ -359,9 +360,8 @@ def test_a_position_that_became_unknown_is_found():
 
 def group_world(ordered=False):
     world = World()
-    group = GroupReading("g", ["soak.*"], ordered, (EPOCHS[0], 0), 5)
+    group = GroupReading("g", (EPOCHS[0], 0), ["soak.*"], ordered, 3, hold=True)
     group.end = (EPOCHS[0], 20)
-    from zlib import crc32
     for n in range(1, 21):
         delivery = Delivery((EPOCHS[0], n), 1, crc32(line(n)), 1 << 32 | n, type_of(1, n), 100.0 + n)
         delivery.tried, delivery.settled, delivery.end = 100.2 + n, 100.4 + n, "acked"
@@ -380,7 +380,7 @@ def test_an_event_that_a_group_never_got_is_found():
     world, group = group_world()
     del group.deliveries[6]
     assert world.words() == {"group_hole"}
-    group.gaps.append(Gap((EPOCHS[0], 6), (EPOCHS[0], 7), "retention"))
+    group.gaps.append(Gap((EPOCHS[0], 6), (EPOCHS[0], 7), "not_stored"))
     assert world.words() == set()
 
 
@@ -388,8 +388,156 @@ def test_an_event_that_nobody_acknowledged_is_found_unless_it_is_a_dead_letter()
     world, group = group_world()
     group.deliveries[6].end = "nacked"
     assert world.words() == {"group_hole"}
-    world.facts["dead_letters"] = [(EPOCHS[0], 7)]
+    bury(world, 7)
     assert world.words() == set()
+
+
+def letter_line(seq, position, group="g", attempts=3, reason="nack", event=b"null"):
+    return (f'{{"event_type":"hub.dead_letter","source_service":"hub","data":{{"group":"{group}","position":"{position}",'
+            f'"attempts":{attempts},"reason":"{reason}","event":').encode() + event + (
+                f'}},"timestamp":1.5,"correlation_id":"c","seq":{seq},"epoch":"{EPOCHS[0]}"}}').encode()
+
+
+def bury(world, *numbers, **fields):
+    """Events of these numbers have dead letters, from 21 on; everybody who asked for them sees them."""
+    world.whole.end = world.stored.end = (EPOCHS[0], 20 + len(numbers))
+    for i, n in enumerate(numbers):
+        text = letter_line(21 + i, f"{EPOCHS[0]}-{n}", **{"event": line(n), **fields})
+        world.whole.event(text)
+        world.stored.event(text)
+
+
+def failed(attempts=3, number=7):
+    """A group that tried this event so often in vain, and buried nothing yet."""
+    world, group = group_world()
+    for attempt in range(1, attempts + 1):
+        first = group.deliveries[number - 1]
+        again = Delivery(first.where, attempt, first.crc, first.pn, first.type, first.handed + attempt)
+        again.end = "nacked"
+        group.deliveries.append(again)
+    del group.deliveries[number - 1]
+    return world, group
+
+
+def test_an_event_that_fails_three_times_is_a_dead_letter():
+    world, _ = failed()
+    bury(world, 7)
+    verdict = judge(world.case())
+    assert not verdict.faults and verdict.counts["dead letters of groups"] == 1
+
+
+def test_a_dead_letter_that_does_not_come_is_found():
+    world, _ = failed()
+    assert world.words() == {"group_hole"}
+    bury(world, 8)  # another event's is none
+    assert world.words() == {"group_hole", "dead_letter"}  # and 8 was acknowledged
+
+
+def test_a_dead_letter_of_another_group_does_not_count():
+    world, _ = failed()
+    bury(world, 7, group="h")
+    assert world.words() == {"group_hole"}
+
+
+@pytest.mark.parametrize("disaster, words", [(None, {"dead_letter"}), ("stop", {"dead_letter"}), ("kill", set())])
+def test_a_second_dead_letter_is_found_unless_the_hub_died(disaster, words):
+    world, _ = failed()
+    world.facts["disasters"] = [(101.0, disaster)] if disaster else []
+    bury(world, 7, 7)
+    assert world.words() == words
+
+
+def test_a_hand_out_after_the_last_attempt_is_found():
+    world, _ = failed(4)
+    bury(world, 7)
+    assert world.words() == {"dead_letter"}
+
+
+@pytest.mark.parametrize("fields, word", [
+    ({"attempts": 2}, "dead_letter"), ({"reason": "mood"}, "dead_letter"), ({"event": b"null"}, "dead_letter"),
+    ({"event": line(8)}, "bytes")])
+def test_a_wrong_dead_letter_is_found(fields, word):
+    world, _ = failed()
+    bury(world, 7, **fields)
+    assert world.words() == {word}
+
+
+def test_a_letter_is_read_as_the_hub_writes_it():
+    letter = parse_letter(letter_line(21, "aaaaaaaa-7", event=line(7)))
+    assert letter == ("g", (EPOCHS[0], 7), 3, "nack", crc32(line(7)))
+    assert parse_letter(letter_line(21, "aaaaaaaa-7")).crc is None
+    assert parse_letter(letter_line(21, "nonsense")) is None and parse_letter(line(7)) is None
+
+
+def test_a_dead_letter_that_is_none_is_found():
+    world, _ = failed()
+    bury(world, 7)
+    text = letter_line(22, "nonsense")
+    world.whole.event(text)
+    world.stored.event(text)
+    world.whole.end = world.stored.end = (EPOCHS[0], 22)
+    assert world.words() == {"dead_letter"}
+
+
+def test_a_dead_letter_that_one_door_hides_is_found():
+    world, _ = failed()
+    bury(world, 7)
+    world.some = world.reader("some", WHOLE)
+    world.some.end = (EPOCHS[0], 21)
+    assert world.words() == {"hole"}
+
+
+def test_what_a_group_holds_is_not_lost_to_retention():
+    world, group = group_world()
+    del group.deliveries[6]
+    group.gaps.append(Gap((EPOCHS[0], 6), (EPOCHS[0], 7), "retention"))
+    assert world.words() == {"group_hold"}
+    group.hold = False
+    assert world.words() == set()
+
+
+def away(world, group, numbers):
+    """The members of the group were away; it handed out only these. Returns what is left for later."""
+    group.deliveries = [d for d in group.deliveries if d.where[1] in numbers]
+    group.is_away = True
+    verdict = judge(world.case())
+    assert not verdict.faults
+    return verdict.arrears["g"]
+
+
+def test_what_a_group_did_not_hand_out_while_it_was_away_is_asked_for_later():
+    world, group = group_world()
+    world.facts["disasters"] = [(101.0, "kill")]
+    arrears = away(world, group, range(1, 11))
+    assert [where[1] for where, _ in arrears] == [*range(11, 21)] and arrears[0][1] == crc32(line(11))
+    # The next round: nobody published, and the group comes back.
+    later, group = group_world()
+    full = group.deliveries
+    for reading in (later.whole, later.some, later.stored):
+        reading.__init__(reading.name, reading.door, reading.patterns)
+        reading.begins(f"{EPOCHS[0]}-20")
+        reading.end = (EPOCHS[0], 20)
+    later.publishing = later.publishing.successor()
+    group.start, group.arrears = (EPOCHS[0], 20), arrears
+    group.deliveries = [d for d in full if d.where[1] > 10]
+    assert later.words() == set()
+    group.deliveries[0].crc ^= 1
+    assert later.words() == {"bytes"}
+    del group.deliveries[0]
+    assert later.words() == {"group_hole"}
+    group.is_away = True
+    assert later.words() == set() and [where[1] for where, _ in judge(later.case()).arrears["g"]] == [11]
+
+
+def test_a_delivery_whose_attempt_is_not_told_is_judged_by_when_it_was_asked_for():
+    world, group = group_world()
+    first = group.deliveries[6]
+    again = Delivery(first.where, None, first.crc, first.pn, first.type, 200.0, asked=first.settled - 0.1)
+    again.end = "unknown"
+    group.deliveries.append(again)
+    assert world.words() == set()  # handed out before, perhaps
+    again.asked = first.settled + 0.1
+    assert world.words() == {"group_after_ack"}
 
 
 def test_a_delivery_after_the_acknowledgement_is_found():

@@ -7,11 +7,11 @@ from support.daemons import Gateway, Hub, program
 from support.waiting import wait_until
 
 from .disk import Disk
-from .groups import VISIBILITY_MS, GroupWorker
+from .groups import GROUPS, MEMBERS, GroupWorker, request_of
 from .lines import parse_position
 from .links import Links
 from .natives import NativeWorker
-from .publishers import PublisherWorker
+from .publisher_worker import PublisherWorker
 from .schedule import TABLE
 from .streams import StreamWorker
 from .walk import Asker, durability_max
@@ -34,6 +34,10 @@ def stream_specs():
         {"name": "sse exact", "door": "sse", "patterns": ["soak.a.0", "soak.c.1", *MARKED]},
         {"name": "ws glob", "door": "ws", "patterns": ["soak.[ab].*", *MARKED]},
         {"name": "sse glob", "door": "sse", "patterns": ["soak.?.[!01]", *MARKED]},
+        {"name": "ws other", "door": "ws", "patterns": EVERYTHING, "traits": whole, "at": ["http2"]},
+        {"name": "sse other", "door": "sse", "patterns": ["soak.[cd].*", "soak.rare", "hub.*", *MARKED], "at": ["http2"]},
+        {"name": "sse both", "door": "sse", "patterns": EVERYTHING, "traits": whole, "at": ["http", "http2"]},
+        {"name": "ws both", "door": "ws", "patterns": ["soak.*"], "at": ["http2", "http"]},
         {"name": "ws slow", "door": "ws", "patterns": ["soak.*"], "buffer": 8192},
         {"name": "sse slow", "door": "sse", "patterns": ["soak.*"], "buffer": 8192},
         {"name": "ws drop_oldest", "door": "ws", "patterns": ["soak.*"], "policy": "drop_oldest", "buffer": 8192},
@@ -53,9 +57,12 @@ def native_specs(folder, start):
         {"name": "command everything", "door": "command", "patterns": EVERYTHING, "start": start, "errors": errors},
         {"name": "command glob", "door": "command", "patterns": ["soak.b.*", *MARKED], "start": start, "errors": errors,
          "traits": {"is_late_allowed": True}},
+        {"name": "command gateway", "door": "command", "patterns": ["soak.[cd].?", *MARKED], "start": start, "errors": errors,
+         "at": "http2"},
         {"name": "history everything", "door": "history", "patterns": EVERYTHING, "limit": 2000, "start": start,
          "traits": {"is_contiguous": True}},
-        {"name": "history glob", "door": "history", "patterns": ["*.1", *MARKED], "limit": 300, "start": start, "every": 1.0},
+        {"name": "history glob", "door": "history", "patterns": ["*.1", *MARKED], "limit": 300, "start": start, "every": 1.0,
+         "at": ["http2", "http"]},
     ]
 
 
@@ -69,26 +76,19 @@ def publisher_specs(rate, has_journal):
         {"door": "router", "share": 0.10, "batch": 5, "window": 8, "durability": "memory", "has_id": True, "acks": "batched"},
         {"door": "router", "share": 0.10, "batch": 20, "window": 4, "durability": synced, "has_id": True},
         {"door": "http", "share": 0.03, "durability": journaled},
-        {"door": "http", "share": 0.03, "has_id": True},
-        {"door": "http", "share": 0.08, "batch": 20, "shape": "ndjson", "has_id": True},
+        {"door": "http", "share": 0.03, "has_id": True, "at": ["http2"]},
+        {"door": "http", "share": 0.08, "batch": 20, "shape": "ndjson", "has_id": True, "at": ["http", "http2"]},
         {"door": "http", "share": 0.05, "batch": 10, "shape": "array", "durability": synced},
         {"door": "ws", "share": 0.04, "window": 8},
-        {"door": "ws", "share": 0.04, "window": 4, "has_id": True, "durability": synced},
+        {"door": "ws", "share": 0.04, "window": 4, "has_id": True, "durability": synced, "at": ["http", "http2"]},
         {"door": "command", "share": 0.03, "batch": 60, "has_id": True, "durability": journaled},
+        {"door": "command", "share": 0.02, "batch": 40, "has_id": True, "at": "http2"},
+        {"door": "library", "share": 0.02, "has_id": True},
     ]
     for p, spec in enumerate(specs, 1):
         spec["p"] = p
         spec["rate"] = max(1.0, rate * spec.pop("share"))
     return specs
-
-
-# name: (patterns, ordered)
-GROUPS = {"shared": (["soak.[ac].*"], False), "in-order": (["soak.b.2", "soak.d.1"], True)}
-MEMBERS = [
-    {"name": "r1", "group": "shared", "door": "router", "max": 100}, {"name": "r2", "group": "shared", "door": "router", "max": 30},
-    {"name": "h1", "group": "shared", "door": "http", "max": 50}, {"name": "r3", "group": "in-order", "door": "router", "max": 20},
-    {"name": "h2", "group": "in-order", "door": "http", "max": 40},
-]
 
 
 class Arena:
@@ -100,12 +100,15 @@ class Arena:
         self.disk = Disk(os.path.join(folder, "hub", "data"), os.path.join(folder, "disk"))
         self.hub = Hub(os.path.join(folder, "hub"), [*HUB_FLAGS, *hub_flags])
         ports = (self.hub.collector, self.hub.publisher, self.hub.requests)
-        self.gateway = Gateway(os.path.join(folder, "gateway"), ports, [*GATEWAY_FLAGS, *gateway_flags])
-        self.links = Links({"hub": ports[1:], "native": ports, "client": [self.gateway.port]})
-        self.gateway.hub = (ports[0], self.links.port("hub", ports[1]), self.links.port("hub", ports[2]))
+        self.gateway, self.gateway2 = (Gateway(os.path.join(folder, name), ports, [*GATEWAY_FLAGS, *gateway_flags])
+                                       for name in ("gateway", "gateway2"))
+        self.links = Links({"hub": ports[1:], "hub2": ports[1:], "native": ports, "client": [self.gateway.port],
+                            "client2": [self.gateway2.port]})
+        for gateway, link in ((self.gateway, "hub"), (self.gateway2, "hub2")):
+            gateway.hub = (ports[0], self.links.port(link, ports[1]), self.links.port(link, ports[2]))
         self.asker = Asker(self.hub.requests)
         self.epochs, self.disasters, self.touched = [], [], set()
-        self.frozen, self.keeps_log, self.has_journal = set(), False, False
+        self.frozen, self.away, self.keeps_log, self.has_journal = set(), set(), False, False
         self.publishers, self.streams, self.natives, self.group_worker = [], None, None, None
 
     def begin(self):
@@ -113,31 +116,32 @@ class Arena:
         self.act_start_hub(0)
         self.has_journal = durability_max(self.hub.requests) != "memory"
         self.gateway.start()
+        self.gateway2.start()
         self.make_workers(self.rate)
 
     def make_workers(self, rate):
         hub = self.hub
         native = {"collector": self.links.port("native", hub.collector), "publisher": self.links.port("native", hub.publisher),
                   "requests": self.links.port("native", hub.requests), "http": self.links.port("client", self.gateway.port),
-                  "program": program("notifyhub")}
+                  "http2": self.links.port("client2", self.gateway2.port), "program": program("notifyhub"),
+                  "driver": program("client_driver")}
         # The workers fork before this process uses ZeroMQ itself.
-        self.streams = Worker(StreamWorker, native["http"], stream_specs())
+        self.streams = Worker(StreamWorker, native, stream_specs())
         specs = publisher_specs(rate, self.has_journal)
         self.publishers = [Worker(PublisherWorker, [s for s in specs if s["door"] in doors], native, self.run)
-                           for doors in (("push", "router"), ("http", "ws", "command"))]
+                           for doors in (("push", "router"), ("http", "ws", "command", "library"))]
         start = f"{self.hub.epoch}-{self.position()[1]}"
         if self.has_journal:
             self.make_groups(start)
-            members = [{**member, "ordered": GROUPS[member["group"]][1]} for member in MEMBERS]
-            self.group_worker = Worker(GroupWorker, GROUPS, members, native, parse_position(start))
+            self.group_worker = Worker(GroupWorker, native, parse_position(start))
         self.natives = Worker(NativeWorker, native_specs(self.folder, start), native)
         self.gateway.wait_connected()
+        self.gateway2.wait_connected()
         wait_until(lambda: all(s[3] and s[1] for s in self.streams.ask("status").values()), 30, "all streams to be open")
 
     def make_groups(self, start):
-        for name, (patterns, ordered) in GROUPS.items():
-            found = self.asker.ask({"action": "group_create", "group": name, "event_type": patterns, "since": start,
-                                    "visibility_ms": VISIBILITY_MS, "max_attempts": 0, "ordered": ordered})
+        for name in GROUPS:
+            found = self.asker.ask(request_of(name, start))
             if found is None or not found[0]["success"]:
                 raise RuntimeError(f"no group can be made: {found}")
 
@@ -145,6 +149,8 @@ class Arena:
         """What groups still have to do up to this position (epoch, seq): texts, empty when nothing."""
         behind = []
         for name in GROUPS if self.group_worker else ():
+            if name in self.away:
+                continue
             found = self.asker.ask({"action": "group", "group": name})
             state = found[0] if found else {}
             if not state.get("success"):
@@ -154,6 +160,12 @@ class Arena:
             if position[0] != mark[0] or position[1] < mark[1] or state["pending"] or state["delayed"]:
                 behind.append(f"group {name}: at {state['position']}, pending {state['pending']}, delayed {state['delayed']}")
         return behind
+
+    def send_away(self, names):
+        """The members of these groups are away from now on, all others are there."""
+        self.away = set(names)
+        if self.group_worker:
+            self.group_worker.ask("away", names)
 
     def position(self):
         """Where the hub is, (epoch, seq)."""
@@ -234,43 +246,28 @@ class Arena:
     def act_straight_clock(self, _):
         self.disk.straight_clock()
 
-    def act_kill_gateway(self, _):
-        self.gateway.kill()
-
-    def act_stop_gateway(self, _):
-        self.gateway.stop(60)
-
-    def act_start_gateway(self, _):
-        self.gateway.start(30)
-
-    def act_freeze_gateway(self, _):
-        self.gateway.pause()
-        self.frozen.add(self.gateway)
-
-    def act_thaw_gateway(self, _):
-        self.gateway.resume()
-        self.frozen.discard(self.gateway)
-
     def act_mute_answers(self, _):
-        self.links.mute("hub")
-        self.links.mute("native")
+        for link in ("hub", "hub2", "native"):
+            self.links.mute(link)
 
     def act_lose_answers(self, dice):
         """The hub has taken and kept what was sent, and dies before anybody hears of it."""
         self.act_kill_hub(dice)
-        for link in ("hub", "native"):
+        for link in ("hub", "hub2", "native"):
             self.links.cut(link)
         self.act_start_hub(dice)
 
     def act_kill_all(self, _):
         self.hub.kill()
         self.gateway.kill()
+        self.gateway2.kill()
         self.disaster("kill")
         self.touched.add("hub")
 
     def act_start_all(self, dice):
         self.act_start_hub(dice)
         self.act_start_gateway(dice)
+        self.act_start_gateway2(dice)
 
     def act_nap(self, dice):
         chosen, rest = int(dice * 1000) % (len(SLEEPERS) + 3), dice * 1000 % 1
@@ -282,7 +279,14 @@ class Arena:
         names = [s["name"] for s in stream_specs()]
         count = 1 + int(dice * len(names))
         self.streams.ask("drop", names[:count] if count % 2 else names[-count:], dice)
-        self.natives.ask("again", ["command everything"] if count % 2 else ["command glob"])
+        self.natives.ask("again", ["command everything", "command gateway"] if count % 2 else ["command glob"])
+
+    def act_members_leave(self, dice):
+        """Members of groups break their connections, or die, with what they hold."""
+        names = [m["name"] for m in MEMBERS]
+        count = 1 + int(dice * len(names))
+        if self.group_worker:
+            self.group_worker.ask("leave", names[:count] if count % 2 else names[-count:])
 
     def act_fast(self, dice):
         for worker in self.publishers:
@@ -294,22 +298,26 @@ class Arena:
 
     def heal(self):
         """Everything runs again and nothing is in the way."""
-        for name in ("hub", "native", "client"):
+        for name in ("hub", "hub2", "native", "client", "client2"):
             self.links.open(name)
         self.disk.free()
         self.disk.straight_clock()
         for daemon in list(self.frozen):
             daemon.resume()
         self.frozen.clear()
-        for daemon, start in ((self.hub, self.act_start_hub), (self.gateway, self.act_start_gateway)):
+        for daemon, start in ((self.hub, self.act_start_hub), (self.gateway, self.act_start_gateway),
+                              (self.gateway2, self.act_start_gateway2)):
             if not daemon.running and daemon.returncode != -signal.SIGABRT:  # check_alive() tells of an abort
                 start(0)
         self.act_normal(0)
         self.streams.ask("wake")
         self.check_alive()
 
+    def daemons(self):
+        return {"hub": self.hub, "gateway": self.gateway, "gateway2": self.gateway2}
+
     def check_alive(self):
-        for daemon in (self.hub, self.gateway):
+        for daemon in self.daemons().values():
             if not daemon.running:
                 raise AssertionError(f"{daemon.program_name} ended by itself with {daemon.returncode}:\n{daemon.stderr[-4000:]}")
 
@@ -321,7 +329,7 @@ class Arena:
             worker.end()
         self.asker.close()
         problems = []
-        for daemon in (self.gateway, self.hub):
+        for daemon in (self.gateway, self.gateway2, self.hub):
             try:
                 daemon.finish()
             except AssertionError as error:
@@ -358,5 +366,29 @@ def _link_actions(name, link):
         setattr(Arena, f"act_{word}_{name}", action)
 
 
-for _name, _link in (("hub_link", "hub"), ("client_link", "client"), ("native_link", "native")):
-    _link_actions(_name, _link)
+def _gateway_actions(name):
+    def kill(self, _):
+        getattr(self, name).kill()
+
+    def stop(self, _):
+        getattr(self, name).stop(60)
+
+    def start(self, _):
+        getattr(self, name).start(30)
+
+    def freeze(self, _):
+        getattr(self, name).pause()
+        self.frozen.add(getattr(self, name))
+
+    def thaw(self, _):
+        getattr(self, name).resume()
+        self.frozen.discard(getattr(self, name))
+
+    for word, action in (("kill", kill), ("stop", stop), ("start", start), ("freeze", freeze), ("thaw", thaw)):
+        setattr(Arena, f"act_{word}_{name}", action)
+
+
+for _link in ("hub", "hub2", "client", "client2", "native"):
+    _link_actions(f"{_link}_link", _link)
+for _gateway in ("gateway", "gateway2"):
+    _gateway_actions(_gateway)

@@ -115,7 +115,10 @@ def text_of(summary):
              "  resumes        " + (", ".join(f"{key.split(' ', 1)[1]} {value}" for key, value in counts.items() if key.startswith("resume ")) or "none"),
              "  gaps           " + (", ".join(f"{key.split(' ', 1)[1]} {value}" for key, value in counts.items() if key.startswith("gaps ")) or "none")
              + f"; told missing though the hub still had it: {sum(v for k, v in counts.items() if k.startswith('needless '))}",
-             f"  groups         {counts['group deliveries']} deliveries, {counts['group redelivered']} of them again, {counts['group expected']} expected"]
+             f"  groups         {counts['group deliveries']} deliveries, {counts['group redelivered']} of them again, {counts['group expected']} expected "
+             f"({counts['group arrears']} of them from earlier rounds), "
+             f"{counts['dead letters of groups']} dead letters; "
+             + ", ".join(f"{key.split(' ', 2)[2]} {value}" for key, value in counts.items() if key.startswith("handed out "))]
     for line in summary["slopes"]:
         if line["passed"] is None:
             lines.append(f"  {line['daemon']:8} {line['what']}: only {line['samples']} samples, not judged")

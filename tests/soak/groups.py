@@ -1,192 +1,52 @@
-"""groups: members of consumer groups, over ROUTER and over HTTP, that acknowledge most, give some back, and forget some.
-
-What a member does with a delivery follows from its position and attempt, so that a run can be repeated.
-"""
-import json
-import re
-import socket
-import threading
-import time
-from zlib import crc32
-
-import zmq
-
-from .lines import line_type, parse_line, parse_position
-from .transcript import RANKS, Delivery, Gap, GroupReading
+"""groups: the consumer groups of the checker, and their members in one process, a thread each."""
+from .members import HttpMember, RouterMember
+from .members_command import CommandMember, ExecMember
+from .members_ws import WsMember
+from .transcript import GroupReading
 from .workers import check_alive
 
 VISIBILITY_MS = 2500
-DELIVERY = re.compile(rb'"delivery":"([a-z][a-z2-7]{7})-(\d+)\.(\d+)".*?"event":(\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\})', re.S)
+
+# name: settings. `fussy` gives up: what fails three times becomes a dead letter. `held`: the journal keeps what it lacks.
+GROUPS = {
+    "shared": {"patterns": ["soak.[ac].*"]},
+    "in-order": {"patterns": ["soak.b.2", "soak.d.1"], "ordered": True},
+    "fussy": {"patterns": ["soak.rare"], "max_attempts": 3},
+    "held": {"patterns": ["soak.rare"], "hold": True},
+}
+MEMBERS = [
+    {"name": "r1", "group": "shared", "door": "router", "max": 100}, {"name": "r2", "group": "shared", "door": "router", "max": 30},
+    {"name": "h1", "group": "shared", "door": "http", "max": 50}, {"name": "w1", "group": "shared", "door": "ws", "max": 60},
+    {"name": "c1", "group": "shared", "door": "command", "max": 400},
+    {"name": "r3", "group": "in-order", "door": "router", "max": 20}, {"name": "h2", "group": "in-order", "door": "http", "max": 40},
+    {"name": "w2", "group": "in-order", "door": "ws", "max": 20, "at": "http2"},
+    {"name": "r4", "group": "fussy", "door": "router", "max": 10}, {"name": "w3", "group": "fussy", "door": "ws", "max": 10},
+    {"name": "e1", "group": "fussy", "door": "exec", "max": 60, "at": "http2"},
+    {"name": "c2", "group": "held", "door": "command", "max": 200, "at": "http"},
+    {"name": "h3", "group": "held", "door": "http", "max": 20, "at": "http2"},
+]
+AWAY = ("held",)  # groups whose members are away for whole rounds now and then
+DOORS = {"router": RouterMember, "http": HttpMember, "ws": WsMember, "command": CommandMember, "exec": ExecMember}
 
 
-class Member(threading.Thread):
-    """spec: name, group, door ("router" or "http"), max, ordered."""
-
-    def __init__(self, spec, ports, worker):
-        super().__init__(daemon=True)
-        self.spec, self.ports, self.worker = spec, ports, worker
-        self.is_ended = False
-        self.sock, self.count = None, 0
-
-    def run(self):
-        while not self.is_ended:
-            found = self.fetch()
-            if found is None:
-                self.drop()
-                time.sleep(0.1)
-            elif found:
-                self.work(found)
-        self.drop()
-
-    def work(self, deliveries):
-        """Acknowledges all but a few: some are given back, some are left until their time is over. Where order is kept
-        everything else of a type waits for that, so there they are fewer."""
-        acks, nacks = [], []
-        given_back, left = (3, 4) if self.spec["ordered"] else (20, 25)
-        for delivery in deliveries:
-            roll = (delivery.where[1] * 2654435761 + delivery.attempt * 40503) % 1000
-            if delivery.attempt == 1 and roll < given_back:
-                nacks.append(delivery)
-            elif delivery.attempt > 3 or roll >= left:
-                acks.append(delivery)
-        now = time.monotonic()
-        for delivery in acks:
-            delivery.tried = now
-            delivery.end = "unknown"
-        if acks:
-            self.settle("ack", acks, {}, "acked")
-        if nacks:
-            self.settle("nack", nacks, {"delay_ms": 200}, "nacked")
-
-    def settle(self, action, deliveries, more, word):
-        names = [f"{d.where[0]}-{d.where[1]}.{d.attempt}" for d in deliveries]
-        answer = self.call(action, {"deliveries": names, **more})
-        now = time.monotonic()
-        if answer is None or answer.get("success") is False or "code" in answer and "count" not in answer:
-            return  # nobody knows; what was not done comes again
-        failed = {item["delivery"] for item in answer.get("failed", ())}
-        for name, delivery in zip(names, deliveries):
-            delivery.end = "stale" if name in failed else word
-            delivery.settled, delivery.rank = now, RANKS[answer["durability"]]
-
-    def take(self, where, attempt, line, now):
-        _, _, pn = parse_line(line)
-        delivery = Delivery(where, attempt, crc32(line), pn, line_type(line), now)
-        self.worker.readings[self.spec["group"]].deliveries.append(delivery)
-        return delivery
-
-    def take_gap(self, gap):
-        self.worker.readings[self.spec["group"]].gaps.append(
-            Gap(parse_position(gap["from"]), parse_position(gap["to"]), gap["reason"]))
-
-    def note(self, text):
-        self.worker.readings[self.spec["group"]].notes.append(text)
-
-    def fetch(self):
-        raise NotImplementedError
-
-    def call(self, action, fields):
-        raise NotImplementedError
-
-    def drop(self):
-        if self.sock is not None:
-            self.sock.close()
-            self.sock = None
-
-
-class RouterMember(Member):
-    def ask(self, request, limit):
-        if self.sock is None:
-            self.sock = zmq.Context.instance().socket(zmq.DEALER)
-            self.sock.setsockopt(zmq.LINGER, 0)
-            self.sock.connect(f"tcp://127.0.0.1:{self.ports['requests']}")
-        self.count += 1
-        self.sock.send_multipart([b"REQ", json.dumps({**request, "group": self.spec["group"], "request_id": self.count}).encode()])
-        while self.sock.poll(limit * 1000):
-            parts = self.sock.recv_multipart()
-            answer = json.loads(parts[1])
-            if answer.get("request_id") == self.count:
-                return answer, parts[2:]
-        self.drop()
-        return None
-
-    def fetch(self):
-        found = self.ask({"action": "fetch", "member": self.spec["name"], "max": self.spec["max"], "wait_ms": 500}, 4)
-        if found is None:
-            return None
-        answer, lines = found
-        if not answer["success"]:
-            if answer.get("code") not in ("unavailable", "shutting_down", "journal_unavailable", "durability_unavailable"):
-                self.note(f"fetch: {answer}")
-            return None
-        if "gap" in answer:
-            self.take_gap(answer["gap"])
-        now = time.monotonic()
-        return [self.take(parse_position(d["delivery"].rsplit(".", 1)[0]), d["attempt"], line, now)
-                for d, line in zip(answer["deliveries"], lines)]
-
-    def call(self, action, fields):
-        found = self.ask({"action": action, **fields}, 8)
-        return found[0] if found else None
-
-
-class HttpMember(Member):
-    def post(self, path, body):
-        try:
-            if self.sock is None:
-                self.sock = socket.create_connection(("127.0.0.1", self.ports["http"]), timeout=2)
-                self.sock.settimeout(9)
-            self.sock.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                              % (path.encode(), len(body), body))
-            data = self.piece()
-            while b"\r\n\r\n" not in data:
-                data += self.piece()
-            head, body = data.split(b"\r\n\r\n", 1)
-            lines = head.decode("iso-8859-1").lower().split("\r\n")
-            fields = dict(line.split(": ", 1) for line in lines[1:])
-            while len(body) < int(fields["content-length"]):
-                body += self.piece()
-            if fields.get("connection") == "close":
-                self.drop()
-            return int(lines[0].split()[1]), body
-        except OSError:
-            self.drop()
-            return None, b""
-
-    def piece(self):
-        piece = self.sock.recv(1 << 18)
-        if not piece:
-            raise ConnectionError("closed")
-        return piece
-
-    def fetch(self):
-        status, body = self.post(f"/groups/{self.spec['group']}/fetch?max={self.spec['max']}&wait_ms=500&member={self.spec['name']}", b"")
-        if status != 200:
-            if status not in (None, 503, 429, 504):
-                self.note(f"fetch: {status} {body[:300]!r}")
-            return None
-        now, result = time.monotonic(), []
-        for match in DELIVERY.finditer(body):
-            result.append(self.take((match.group(1).decode(), int(match.group(2))), int(match.group(3)), match.group(4), now))
-        if b'"gap":{' in body:
-            self.take_gap(json.loads(body)["gap"])
-        return result
-
-    def call(self, action, fields):
-        status, body = self.post(f"/groups/{self.spec['group']}/{action}", json.dumps(fields).encode())
-        return json.loads(body) if status == 200 else None
-
-
-DOORS = {"router": RouterMember, "http": HttpMember}
+def request_of(name, since):
+    """The `group_create` of one of GROUPS."""
+    spec = GROUPS[name]
+    return {"action": "group_create", "group": name, "event_type": spec["patterns"], "since": since, "visibility_ms": VISIBILITY_MS,
+            "max_attempts": spec.get("max_attempts", 0), "ordered": spec.get("ordered", False), "hold": spec.get("hold", False)}
 
 
 class GroupWorker:
-    """groups: name -> (patterns, ordered); made by the arena. start: the position (epoch, seq) at which they begin."""
+    """start: the position (epoch, seq) at which the groups begin."""
 
-    def __init__(self, control, groups, members, ports, start):
+    def __init__(self, control, ports, start):
         self.control = control
-        self.readings = {name: GroupReading(name, patterns, ordered, start, 0) for name, (patterns, ordered) in groups.items()}
-        self.members = [DOORS[spec["door"]](spec, ports, self) for spec in members]
+        self.readings = {name: GroupReading(name, start, **spec) for name, spec in GROUPS.items()}
+        self.members = []
+        for spec in MEMBERS:
+            group = GROUPS[spec["group"]]
+            whole = {**spec, "ordered": group.get("ordered", False), "max_attempts": group.get("max_attempts", 0)}
+            self.members.append(DOORS[spec["door"]](whole, ports, self))
         for member in self.members:
             member.start()
 
@@ -201,9 +61,15 @@ class GroupWorker:
             for name, reading in self.readings.items():
                 reading.end = end
                 result.append(reading)
-                self.readings[name] = GroupReading(name, reading.patterns, reading.ordered, end, reading.max_attempts)
+                self.readings[name] = GroupReading(name, end, **GROUPS[name])
             return result
-        if word == "end":
+        if word == "away":  # members of these groups are away until further notice
+            for member in self.members:
+                member.is_away = member.spec["group"] in arguments[0]
+        elif word == "leave":
+            for member in self.members:
+                member.must_leave |= member.spec["name"] in arguments[0]
+        elif word == "end":
             for member in self.members:
                 member.is_ended = True
             for member in self.members:

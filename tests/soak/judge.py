@@ -50,7 +50,6 @@ class Case:
         self.is_push_exact = facts.get("is_push_exact", False)
         self.carried = facts.get("carried", set())
         self.epochs = list(facts.get("epochs", ()))
-        self.dead_letters = set(facts.get("dead_letters", ()))  # positions (epoch, seq)
 
 
 class Verdict:
@@ -58,6 +57,7 @@ class Verdict:
         self.faults = []
         self.counts = Counter()
         self.carried = set()
+        self.arrears = {}  # name of a group that was away -> [(position, CRC)]: what it still has to hand out
         self._seen = Counter()
 
     def fault(self, what, where, text):
@@ -72,7 +72,7 @@ class Verdict:
 
 
 def judge(case):
-    """-> Verdict: faults, counts (what was compared), carried (for the next round)."""
+    """-> Verdict: faults, counts (what was compared), carried and arrears (for the next round)."""
     return _Judge(case).run()
 
 
@@ -83,6 +83,7 @@ class _Judge:
         self.epoch_index = {}
         self.truth = {}  # key -> [crc or None, pn]
         self.types = {}  # key -> type of events that are not ours
+        self.letters = {}  # (group, key of the event that died) -> [(key of the letter, Letter)]
         self.order = []  # the keys of truth, sorted
         self.places = {}  # pn -> keys
         self.stored = set()
@@ -96,6 +97,7 @@ class _Judge:
             self.renumber(reading)
         for reading in everyone:
             self.collect(reading)
+        self.collect_letters(everyone)
         for publishing in case.publishings:
             self.collect_acks(publishing)
         self.order = sorted(self.truth)
@@ -147,11 +149,16 @@ class _Judge:
         keys = reading.keys
         for i, key in enumerate(keys):
             keys[i] = mapping[key >> SEQ_BITS] << SEQ_BITS | key & SEQ_MASK
-        reading.others = {mapping[k >> SEQ_BITS] << SEQ_BITS | k & SEQ_MASK: t for k, t in reading.others.items()}
+        for name in ("others", "letters"):
+            old = getattr(reading, name)
+            setattr(reading, name, {mapping[k >> SEQ_BITS] << SEQ_BITS | k & SEQ_MASK: v for k, v in old.items()})
         reading.epochs = list(self.names)
 
     def key(self, position):
         return self.epoch_index[position[0]] << SEQ_BITS | position[1]
+
+    def position(self, key):
+        return self.names[key >> SEQ_BITS], key & SEQ_MASK
 
     def name(self, key):
         return f"{self.names[key >> SEQ_BITS]}-{key & SEQ_MASK}"
@@ -170,6 +177,16 @@ class _Judge:
         for key in different[:3]:
             self.verdict.fault("bytes", reading.name, f"{self.name(key)} is not what another door gave for it "
                                f"({len(different)} such)")
+
+    def collect_letters(self, readings):
+        """Dead letters of all doors, each once: that their bytes are the same everywhere is looked at elsewhere."""
+        letters = {key: letter for reading in readings for key, letter in reading.letters.items()}
+        for key, letter in sorted(letters.items()):
+            if letter is None:
+                self.verdict.fault("dead_letter", "hub", f"{self.name(key)} is not written as a dead letter is")
+            elif letter.where[0] in self.epoch_index:
+                self.letters.setdefault((letter.group, self.key(letter.where)), []).append((key, letter))
+        self.verdict.counts["dead letters"] += len(letters)
 
     def collect_acks(self, publishing):
         for n, outcome in publishing.outcomes.items():

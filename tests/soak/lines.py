@@ -9,6 +9,8 @@ as another, the *pn*: P << 32 | N; events of others (statistics, dead letters) h
 line were is kept as their CRC-32.
 """
 import re
+from collections import namedtuple
+from zlib import crc32
 
 MARK = "soak.mark"
 OTHER = (1 << 64) - 1
@@ -20,8 +22,15 @@ DATA = re.compile(rb'\{"event_type":"[^"]*","source_service":"[^"]*","data":\{"p
 TYPE = re.compile(rb'\{"event_type":"((?:[^"\\]|\\.)*)"')
 POSITION = re.compile(r"^([a-z][a-z2-7]{7})-(\d+)$")
 
+# What a hub.dead_letter says: the line that is in it as its CRC, None for null.
+DEAD_LETTER = "hub.dead_letter"
+LETTER = re.compile(rb'\{"event_type":"hub\.dead_letter","source_service":"[^"]*","data":\{"group":"([^"]*)",'
+                    rb'"position":"([a-z][a-z2-7]{7}-\d+)","attempts":(\d+),"reason":"([^"]*)","event":(null|\{.*\})\},"timestamp":', re.S)
+Letter = namedtuple("Letter", "group where attempts reason crc")
+
 TYPES = [[f"soak.{letter}.{digit}" for digit in range(3)] for letter in "abcd"]
-ALL_TYPES = [name for row in TYPES for name in row]
+RARE = "soak.rare"  # each 64th event of a publisher
+ALL_TYPES = [*(name for row in TYPES for name in row), RARE]
 
 # Lengths of the padding: mostly short, some that do not fit into one packet, a few that do not fit into a socket buffer.
 PADS = ["x" * (7 * (i % 37)) for i in range(997)] + ["y" * 6000, "z" * 6001, "w" * 120000]
@@ -29,7 +38,7 @@ PADS = ["x" * (7 * (i % 37)) for i in range(997)] + ["y" * 6000, "z" * 6001, "w"
 
 def type_of(p, n):
     """The type of event n of publisher p."""
-    return MARK if p == 0 else TYPES[(p + n) & 3][p % 3]
+    return MARK if p == 0 else RARE if n & 63 == 63 else TYPES[(p + n) & 3][p % 3]
 
 
 def pn_of(p, n):
@@ -40,11 +49,15 @@ def type_of_pn(pn):
     return type_of(pn >> 32, pn & 0xFFFFFFFF)
 
 
+def make_data(p, n):
+    """The data of event n of publisher p."""
+    return f'{{"p":{p},"n":{n},"pad":"{PADS[(n * 7919 + p) % len(PADS)]}"}}'
+
+
 def make_line(p, n, with_id, run="r"):
     """The event as its publisher writes it, without a line feed."""
-    pad = PADS[(n * 7919 + p) % len(PADS)]
     identity = f',"id":"{run}/{n}"' if with_id else ""
-    return f'{{"event_type":"{type_of(p, n)}","source_service":"p{p}","data":{{"p":{p},"n":{n},"pad":"{pad}"}}{identity}}}'
+    return f'{{"event_type":"{type_of(p, n)}","source_service":"p{p}","data":{make_data(p, n)}{identity}}}'
 
 
 def make_mark(round_number):
@@ -72,6 +85,16 @@ def parse_line(line):
 def line_type(line):
     """The event_type of a line, as text (escapes as they are: the hub's own types have none)."""
     return TYPE.match(line).group(1).decode("utf-8")
+
+
+def parse_letter(line):
+    """A dead letter (bytes) -> Letter, or None when it is not one as the hub writes them."""
+    match = LETTER.match(line)
+    if match is None:
+        return None
+    event = match.group(5)
+    return Letter(match.group(1).decode(), parse_position(match.group(2).decode()), int(match.group(3)), match.group(4).decode(),
+                  None if event == b"null" else crc32(event))
 
 
 def pattern_regex(pattern):

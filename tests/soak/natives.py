@@ -14,8 +14,9 @@ import zmq
 from .lines import parse_position
 from .transcript import Reading
 
-# An event inside a page: values of the checker hold no such end, so the raw bytes can be cut out of the page.
-PAGE_EVENT = re.compile(rb'\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\}', re.S)
+# An event inside a page: values of the checker hold no such end, so the raw bytes can be cut out of the page. A dead letter
+# has a whole event in it, which is followed by a brace.
+PAGE_EVENT = re.compile(rb'\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\}(?=\s*(?:,|\Z))', re.S)
 
 
 class RawSub:
@@ -53,7 +54,8 @@ class RawSub:
 
 
 class CommandSub:
-    """`notifyhub sub --json`: libnotifyhub's subscriber. It is killed and started again with --since now and then."""
+    """`notifyhub sub --json`: libnotifyhub's subscriber, or with spec["at"] (a name in `ports`) the command's own over a
+    gateway. It is killed and started again with --since now and then."""
 
     def __init__(self, spec, ports):
         self.spec, self.ports = spec, ports
@@ -64,10 +66,11 @@ class CommandSub:
     def start(self):
         patterns = self.spec["patterns"]
         since = ["--since", self.last] if self.last else []
+        door = (["--gateway", f"http://127.0.0.1:{self.ports[self.spec['at']]}"] if self.spec.get("at") else
+                ["--publisher-port", str(self.ports["publisher"]), "--requests-port", str(self.ports["requests"])])
         errors = open(self.spec["errors"], "ab")  # pylint: disable=consider-using-with
         self.process = subprocess.Popen(
-            [self.ports["program"], "sub", "--json", "--publisher-port", str(self.ports["publisher"]),
-             "--requests-port", str(self.ports["requests"]), *since, *patterns],
+            [self.ports["program"], "sub", "--json", *door, *since, *patterns],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
         errors.close()
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -118,14 +121,15 @@ class CommandSub:
 
 
 class Poller:
-    """Reads GET /events page by page, like a job that runs every second."""
+    """Reads GET /events page by page, like a job that runs every second. spec["at"]: the names of its gateways in `ports`;
+    each connection goes to the next one."""
 
     def __init__(self, spec, ports):
         self.spec, self.ports = spec, ports
         self.reading = Reading(spec["name"], "history", spec["patterns"], **spec.get("traits", {}))
         self.mark, self.last, self.next_at = -1, spec["start"], 0.0
         self.reading.begins(self.last)
-        self.sock = None
+        self.sock, self.connects = None, -1
 
     def step(self):
         if time.monotonic() < self.next_at:
@@ -158,7 +162,9 @@ class Poller:
     def get(self, path):
         try:
             if self.sock is None:
-                self.sock = socket.create_connection(("127.0.0.1", self.ports["http"]), timeout=2)
+                names = self.spec.get("at", ["http"])
+                self.connects += 1
+                self.sock = socket.create_connection(("127.0.0.1", self.ports[names[self.connects % len(names)]]), timeout=2)
                 self.sock.settimeout(8)
             self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             data = self.piece()

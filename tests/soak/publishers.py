@@ -8,15 +8,13 @@ import random
 import select
 import socket
 import struct
-import subprocess
 import threading
 import time
 
 import zmq
 
 from .lines import make_line
-from .transcript import ACKED, RANKS, REFUSED, SENT, UNKNOWN, Publishing
-from .workers import check_alive
+from .transcript import ACKED, RANKS, REFUSED, UNKNOWN, Publishing
 
 # Codes that say: this was surely not numbered.
 SURELY_NOT = {"hub_unavailable", "durability_unavailable", "overloaded", "draining", "shutting_down", "unavailable",
@@ -30,7 +28,8 @@ SETTLE_S = 40.0  # how long a paused publisher tries to find out what became of 
 
 
 class Publisher(threading.Thread):
-    """spec: p, door, rate (events/s), batch, has_id, durability (None = the default), window."""
+    """spec: p, door, rate (events/s), batch, has_id, durability (None = the default), window, at (the names of its gateways
+    in `ports`: each connection goes to the next one)."""
 
     def __init__(self, spec, ports, run):
         super().__init__(daemon=True)
@@ -38,7 +37,7 @@ class Publisher(threading.Thread):
         self.log = Publishing(spec["p"], spec["door"], spec.get("has_id", False))
         self.batch, self.durability = spec.get("batch", 1), spec.get("durability")
         self.is_running, self.is_idle, self.is_ended = False, True, False
-        self.speed = 1.0
+        self.speed, self.connects = 1.0, -1
         self.paused_at = 0.0
         self._credit, self._paid_at = 0.0, time.monotonic()
         self.random = random.Random(f"{run}/{spec['p']}")
@@ -66,6 +65,14 @@ class Publisher(threading.Thread):
     def numbers(self, count):
         self._credit -= count
         return [self.log.take_number() for _ in range(count)]
+
+    def gateway(self):
+        """Connects; OSError when that cannot be done."""
+        names = self.spec.get("at", ["http"])
+        self.connects += 1
+        sock = socket.create_connection(("127.0.0.1", self.ports[names[self.connects % len(names)]]), timeout=2)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def line(self, n):
         return make_line(self.spec["p"], n, self.log.has_id, self.run_name)
@@ -160,8 +167,7 @@ class Http(Publisher):
     def post(self, path, kind, body):
         try:
             if self.sock is None:
-                self.sock = socket.create_connection(("127.0.0.1", self.ports["http"]), timeout=2)
-                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.sock = self.gateway()
                 self.sock.settimeout(ANSWER_S)
         except OSError:
             self.drop()
@@ -278,8 +284,7 @@ class WebSocket(Windowed):
 
     def connect(self):
         try:
-            self.sock = socket.create_connection(("127.0.0.1", self.ports["http"]), timeout=3)
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = self.gateway()
             self.sock.sendall(b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
             self.data = b""
@@ -395,112 +400,3 @@ class Router(Windowed):
         if self.socket is not None:
             self.socket.close()
             self.socket = None
-
-
-class Push(Publisher):
-    """Fire and forget over PUSH."""
-
-    socket = None
-
-    def work(self):
-        if self.socket is None:
-            self.socket = zmq.Context.instance().socket(zmq.PUSH)
-            self.socket.setsockopt(zmq.SNDHWM, 20000)
-            self.socket.connect(f"tcp://127.0.0.1:{self.ports['collector']}")
-        count = self.allowed()
-        if count == 0:
-            time.sleep(0.002)
-            return
-        for _ in range(min(count, 500)):
-            if not self.socket.poll(0, zmq.POLLOUT):
-                self._credit = 0.0
-                self.log.count("queue full")
-                time.sleep(0.05)
-                return
-            n = self.numbers(1)[0]
-            self.log.set(n, SENT, when=time.monotonic())
-            self.socket.send(self.line(n).encode())
-
-    def close(self):
-        if self.socket is not None:
-            self.socket.close(linger=0)
-            self.socket = None
-
-
-class Command(Publisher):
-    """`notifyhub pub --ndjson`, a process for each batch: libnotifyhub's publisher and the command over it."""
-
-    def work(self):
-        if self.allowed() < self.batch:
-            time.sleep(0.02)
-            return
-        numbers = self.numbers(self.batch)
-        while not self.attempt(numbers) and self.may_try_again():
-            self.log.count("again")
-            time.sleep(0.3)
-
-    def attempt(self, numbers):
-        more = ["--durability", self.durability] if self.durability else []
-        done = subprocess.run([self.ports["program"], "pub", "--ndjson", "--json", "--timeout", "5",
-                               "--requests-port", str(self.ports["requests"]), *more],
-                              input="\n".join(self.line(n) for n in numbers) + "\n", capture_output=True, text=True,
-                              timeout=60, check=False)
-        self.log.count(f"exit {done.returncode}")
-        # The command cuts its input into batches of its own choice: only the sum is told.
-        if done.returncode == 0:
-            answer = json.loads(done.stdout)
-            if answer["accepted"] + answer["duplicates"] != len(numbers):
-                self.log.notes.append(f"{len(numbers)} events published, and {answer}")
-            where, rank = None, RANKS.get(self.durability, 0)
-            if answer["accepted"] == len(numbers):
-                epoch, seq = answer["first"].rsplit("-", 1)
-                last = int(answer["last"].rsplit("-", 1)[1])
-                where = (epoch, int(seq)) if last - int(seq) + 1 == len(numbers) else None
-            for i, n in enumerate(numbers):
-                self.log.set(n, ACKED, where and (where[0], where[1] + i), rank, time.monotonic())
-            return True
-        self.unknown(numbers)
-        return NOT_KEPT in done.stderr
-
-
-DOORS = {"http": Http, "ws": WebSocket, "router": Router, "push": Push, "command": Command}
-
-
-class PublisherWorker:
-    """The publishers of one process."""
-
-    def __init__(self, control, specs, ports, run):
-        self.control = control
-        self.publishers = [DOORS[spec["door"]](spec, ports, run) for spec in specs]
-        for publisher in self.publishers:
-            publisher.start()
-
-    def step(self, timeout):
-        self.control.poll(timeout)
-        check_alive(self.publishers, "publishers")
-
-    def handle(self, word, *arguments):
-        if word == "start":
-            for publisher in self.publishers:
-                publisher.is_running = True
-        elif word == "pause":
-            for publisher in self.publishers:
-                publisher.paused_at = time.monotonic()
-                publisher.is_running = False
-        elif word == "speed":
-            for publisher in self.publishers:
-                publisher.speed = arguments[0]
-        elif word == "busy":
-            return [p.spec["p"] for p in self.publishers if not p.is_idle]
-        elif word == "collect":
-            logs = []
-            for publisher in self.publishers:
-                logs.append(publisher.log)
-                publisher.log = publisher.log.successor()
-            return logs
-        elif word == "end":
-            for publisher in self.publishers:
-                publisher.is_running, publisher.is_ended = False, True
-            for publisher in self.publishers:
-                publisher.join(5)
-        return None

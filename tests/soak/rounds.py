@@ -3,12 +3,15 @@ import time
 
 from support.waiting import seconds
 
+from .groups import AWAY
 from .judge import Case, judge
 from .lines import make_mark
 from .schedule import actions, plan
 from .walk import walk
 
 SETTLE_S = 90.0
+# A group that holds what it lacks is away for a round, and later for so many that the journal would have let go of it.
+AWAY_CYCLE, AWAY_ROUNDS = 8, (0, 4, 5, 6)
 
 
 class Round:
@@ -22,7 +25,7 @@ class Round:
 class Runner:
     def __init__(self, arena, seed, options, say=print, sampler=None):
         self.arena, self.seed, self.options, self.say, self.sampler = arena, seed, options, say, sampler
-        self.carried, self.last_case = set(), None
+        self.carried, self.arrears, self.last_case = set(), {}, None
         self.stored_start = arena.position()
 
     def run(self, number, is_steady):
@@ -33,6 +36,7 @@ class Runner:
         arena.disasters, arena.touched = [], set()
         self.say(f"round {number}: {options['length']:.0f} s, faults: "
                  + ("; ".join(str(f).strip() for f in faults) or "none"))
+        arena.send_away(AWAY if number % AWAY_CYCLE in AWAY_ROUNDS else ())
         arena.prepare(faults)
         begin = time.monotonic()
         for worker in arena.publishers:
@@ -101,12 +105,15 @@ class Runner:
         readings = [r for worker in (arena.streams, arena.natives) for r in worker.ask("collect")]
         publishings = [p for worker in arena.publishers for p in worker.ask("collect")]
         groups = arena.group_worker.ask("collect", arena.position()) if arena.group_worker else []
+        for group in groups:
+            group.is_away, group.arrears = group.name in arena.away, self.arrears.get(group.name, [])
         stored = walk(arena.asker, self.stored_start)
         self.stored_start = stored.end
         case = Case(publishings, readings, stored, groups, disasters=arena.disasters, is_durable=arena.has_journal,
                     is_push_exact=not arena.touched & {"hub", "native"}, carried=self.carried, epochs=arena.epochs)
         self.last_case = case
         verdict = judge(case)
+        self.arrears = verdict.arrears
         self.carried = set(list(self.carried)[-100000:]) | verdict.carried
         for what, where, text in problems:
             verdict.fault(what, where, text)

@@ -63,7 +63,7 @@ class Sampler:
         self._sample(arena, time.monotonic(), True)
 
     def _sample(self, arena, now, is_settled):
-        for name, daemon in (("hub", arena.hub), ("gateway", arena.gateway)):
+        for name, daemon in arena.daemons().items():
             if not daemon.running:
                 continue
             try:
@@ -78,7 +78,7 @@ class Sampler:
         result = []
         for what, series, floor, share, fewest in (("RssAnon KiB", self.rss, RSS_FLOOR_KIB, RSS_SHARE, FEWEST),
                                                    ("descriptors", self.fds, FDS_ALLOWED, 0.0, 5)):
-            for name in ("hub", "gateway"):
+            for name in dict.fromkeys(name for name, _ in series):
                 lives = [points for (daemon, _), points in series.items() if daemon == name]
                 points = max(lives, key=len, default=[])
                 points = after_warm_up(points)

@@ -15,17 +15,19 @@ SILENT_S = 20.0  # an idle stream says its position every 15 s
 
 
 class StreamClient:
-    """One subscriber. spec: name, door ("sse" or "ws"), patterns, policy, buffer (SO_RCVBUF or None), traits."""
+    """One subscriber. spec: name, door ("sse" or "ws"), patterns, policy, buffer (SO_RCVBUF or None), traits, at (the names
+    of its gateways in `ports`: each connection goes to the next one)."""
 
-    def __init__(self, worker, spec, port):
-        self.worker, self.spec, self.port = worker, spec, port
+    def __init__(self, worker, spec, ports):
+        self.worker, self.spec = worker, spec
+        self.ports = [ports[name] for name in spec.get("at", ["http"])]
         self.reading = Reading(spec["name"], spec["door"], spec["patterns"], spec.get("policy", "disconnect"),
                                **spec.get("traits", {}))
         self.last = None  # the position as text
         self.socket = None
         self.again_at = 0.0
         self.wakes_at, self.leaves_after = 0.0, 0
-        self.connects = 0
+        self.connects, self.attempts = 0, -1
         self.heard_at = 0.0
         self.mark, self.replayed = -1, 0
 
@@ -34,12 +36,13 @@ class StreamClient:
     def connect(self, now):
         self.data, self.pieces, self.has_head, self.is_open = bytearray(), [], False, False
         self.heard_at = now
+        self.attempts += 1
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if self.spec.get("buffer"):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.spec["buffer"])
         self.socket.settimeout(2)
         try:
-            self.socket.connect(("127.0.0.1", self.port))
+            self.socket.connect(("127.0.0.1", self.ports[self.attempts % len(self.ports)]))
             self.socket.sendall(self._request())
         except OSError:
             self.lose(now)
@@ -265,10 +268,10 @@ class StreamClient:
 class StreamWorker:
     """All stream clients of one process."""
 
-    def __init__(self, control, port, specs):
+    def __init__(self, control, ports, specs):
         self.selector = selectors.EpollSelector()
         self.selector.register(control, selectors.EVENT_READ, None)
-        self.clients = [StreamClient(self, spec, port) for spec in specs]
+        self.clients = [StreamClient(self, spec, ports) for spec in specs]
         self.watched = {}
 
     def watch(self, client):

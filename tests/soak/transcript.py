@@ -3,9 +3,10 @@
 A transcript is plain data: it is filled by a worker process, sent to the judge, and can be doctored by a test.
 """
 from array import array
+from collections import Counter
 from zlib import crc32
 
-from .lines import MARK, OTHER, SEQ_BITS, line_type, parse_line, parse_position
+from .lines import DEAD_LETTER, MARK, OTHER, SEQ_BITS, line_type, parse_letter, parse_line, parse_position
 
 # What a publisher knows about one of its events.
 SENT, ACKED, UNKNOWN, REFUSED = range(4)
@@ -32,7 +33,8 @@ class Reading:
 
     keys, crcs, pns: one entry for each event, in the order of arrival (keys with this reading's own epoch indexes);
     epochs: names in the order of their appearance; gaps: told gaps with `at` = how many events came before;
-    others: key -> type of events that are not the checker's; notes: what is wrong already on the face of it.
+    others: key -> type of events that are not the checker's; letters: key -> Letter of those that are dead letters;
+    notes: what is wrong already on the face of it.
     `start` is the position (epoch, seq) before the first event that may come, `end` the one up to which this reading
     claims to be complete.
     """
@@ -43,7 +45,7 @@ class Reading:
         self.is_complete = traits.get("is_complete", True)  # claims to miss nothing
         self.is_contiguous = traits.get("is_contiguous", False)  # sees every number
         self.keys, self.crcs, self.pns = array("Q"), array("I"), array("Q")
-        self.epochs, self.gaps, self.others, self.notes = [], [], {}, []
+        self.epochs, self.gaps, self.others, self.letters, self.notes = [], [], {}, {}, []
         self.start = self.end = None
         self.resumes = {}
         self.marks = 0
@@ -68,6 +70,8 @@ class Reading:
         if pn >= 1 << 32:
             if pn == OTHER:
                 self.others[key] = line_type(line)
+                if self.others[key] == DEAD_LETTER:
+                    self.letters[key] = parse_letter(line)
             return None
         if line_type(line) == MARK:
             self.marks += 1
@@ -164,19 +168,25 @@ class Publishing:
 class Delivery:
     """One hand-out of an event by a group: where, attempt, CRC of the line, and what became of it: "acked", "nacked",
     "left" (timed out on purpose), "unknown" (the answer to the ack never came), "stale". Times are monotonic: handed
-    (the fetch was answered), tried (the ack was sent), settled (its answer came); rank: how well the ack is kept."""
+    (the fetch was answered), tried (the ack was sent), settled (its answer came); rank: how well the ack is kept.
+    attempt None: not told; asked: when the fetch was sent, None where a member does not ask for each."""
 
-    __slots__ = ("where", "attempt", "crc", "pn", "type", "end", "handed", "tried", "settled", "rank")
+    __slots__ = ("where", "attempt", "crc", "pn", "type", "end", "handed", "tried", "settled", "rank", "asked")
 
-    def __init__(self, where, attempt, crc, pn, type_, handed):
+    def __init__(self, where, attempt, crc, pn, type_, handed, asked=None):
         self.where, self.attempt, self.crc, self.pn, self.type = where, attempt, crc, pn, type_
         self.handed, self.tried, self.settled, self.end, self.rank = handed, None, None, "left", SYNCED
+        self.asked = asked
 
 
 class GroupReading:
-    """What all members of a consumer group got together."""
+    """What all members of a consumer group got together. max_attempts 0: no limit; hold: retention waits for it."""
 
-    def __init__(self, name, patterns, ordered, start, max_attempts):
+    def __init__(self, name, start, patterns, ordered=False, max_attempts=0, hold=False):
         self.name, self.patterns, self.ordered, self.max_attempts = name, list(patterns), ordered, max_attempts
+        self.hold = hold
+        self.is_away = False  # its members were away, and it need not have come to the end
+        self.arrears = []  # (position, CRC) of events of earlier rounds that it still had to hand out
         self.start, self.end = start, start  # positions (epoch, seq): behind start, up to end
         self.deliveries, self.gaps, self.notes = [], [], []
+        self.doors = Counter()  # deliveries by the members' doors

@@ -1,0 +1,196 @@
+"""members: members of consumer groups, over ROUTER and over HTTP, that acknowledge most, give some back, and forget some.
+
+What a member does with a delivery follows from its position and attempt, so that a run can be repeated. Other doors:
+members_ws.py, members_command.py.
+"""
+import json
+import re
+import socket
+import threading
+import time
+from zlib import crc32
+
+import zmq
+
+from .lines import line_type, parse_line, parse_position
+from .transcript import RANKS, Delivery, Gap
+
+HOPELESS = 7  # in a group that gives up, every event whose number is a multiple of this fails whoever gets it
+DELIVERY = re.compile(rb'"delivery":"([a-z][a-z2-7]{7})-(\d+)\.(\d+)".*?"event":(\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\})', re.S)
+
+
+def is_hopeless(spec, seq):
+    """Does each attempt of this event fail, so that it must become a dead letter?"""
+    return spec["max_attempts"] > 0 and seq % HOPELESS == 0
+
+
+class Member(threading.Thread):
+    """spec: name, group, door, max, ordered, max_attempts, at (which of `ports` leads to its gateway)."""
+
+    def __init__(self, spec, ports, worker):
+        super().__init__(daemon=True)
+        self.spec, self.ports, self.worker = spec, ports, worker
+        self.is_ended = self.must_leave = self.is_away = False
+        self.sock, self.count = None, 0
+
+    def run(self):
+        while not self.is_ended:
+            if self.must_leave:
+                self.must_leave = False
+                self.drop()
+            if self.is_away:
+                self.drop()
+                time.sleep(0.1)
+                continue
+            found = self.fetch()
+            if found is None:
+                self.drop()
+                time.sleep(0.1)
+            elif found:
+                self.work(found)
+        self.drop()
+
+    def work(self, deliveries):
+        """Acknowledges all but a few: some are given back, some are left until their time is over. Where order is kept
+        everything else of a type waits for that, so there they are fewer."""
+        acks, nacks = [], []
+        given_back, left = (3, 4) if self.spec["ordered"] else (20, 25)
+        for delivery in deliveries:
+            roll = (delivery.where[1] * 2654435761 + delivery.attempt * 40503) % 1000
+            if is_hopeless(self.spec, delivery.where[1]):
+                nacks.append(delivery)
+            elif delivery.attempt == 1 and roll < given_back:
+                nacks.append(delivery)
+            elif delivery.attempt > 3 or roll >= left:
+                acks.append(delivery)
+        now = time.monotonic()
+        for delivery in acks:
+            delivery.tried = now
+            delivery.end = "unknown"
+        if acks:
+            self.settle("ack", acks, {}, "acked")
+        if nacks:
+            self.settle("nack", nacks, {"delay_ms": 200}, "nacked")
+
+    def settle(self, action, deliveries, more, word):
+        names = [f"{d.where[0]}-{d.where[1]}.{d.attempt}" for d in deliveries]
+        answer = self.call(action, {"deliveries": names, **more})
+        now = time.monotonic()
+        if answer is None or answer.get("success") is False or "code" in answer and "count" not in answer:
+            return  # nobody knows; what was not done comes again
+        failed = {item["delivery"] for item in answer.get("failed", ())}
+        for name, delivery in zip(names, deliveries):
+            delivery.end = "stale" if name in failed else word
+            delivery.settled, delivery.rank = now, RANKS[answer["durability"]]
+
+    def take(self, where, attempt, line, now, asked=None):
+        """Notes a delivery. attempt None: this door does not tell it; asked: when the member asked for it, if it did."""
+        _, _, pn = parse_line(line)
+        delivery = Delivery(where, attempt, crc32(line), pn, line_type(line), now, asked)
+        reading = self.worker.readings[self.spec["group"]]
+        reading.deliveries.append(delivery)
+        reading.doors[self.spec["door"]] += 1
+        return delivery
+
+    def take_gap(self, gap):
+        self.worker.readings[self.spec["group"]].gaps.append(
+            Gap(parse_position(gap["from"]), parse_position(gap["to"]), gap["reason"]))
+
+    def note(self, text):
+        self.worker.readings[self.spec["group"]].notes.append(text)
+
+    def fetch(self):
+        raise NotImplementedError
+
+    def call(self, action, fields):
+        raise NotImplementedError
+
+    def drop(self):
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+
+class RouterMember(Member):
+    def ask(self, request, limit):
+        if self.sock is None:
+            self.sock = zmq.Context.instance().socket(zmq.DEALER)
+            self.sock.setsockopt(zmq.LINGER, 0)
+            self.sock.connect(f"tcp://127.0.0.1:{self.ports['requests']}")
+        self.count += 1
+        self.sock.send_multipart([b"REQ", json.dumps({**request, "group": self.spec["group"], "request_id": self.count}).encode()])
+        while self.sock.poll(limit * 1000):
+            parts = self.sock.recv_multipart()
+            answer = json.loads(parts[1])
+            if answer.get("request_id") == self.count:
+                return answer, parts[2:]
+        self.drop()
+        return None
+
+    def fetch(self):
+        asked = time.monotonic()
+        found = self.ask({"action": "fetch", "member": self.spec["name"], "max": self.spec["max"], "wait_ms": 500}, 4)
+        if found is None:
+            return None
+        answer, lines = found
+        if not answer["success"]:
+            if answer.get("code") not in ("unavailable", "shutting_down", "journal_unavailable", "durability_unavailable"):
+                self.note(f"fetch: {answer}")
+            return None
+        if "gap" in answer:
+            self.take_gap(answer["gap"])
+        now = time.monotonic()
+        return [self.take(parse_position(d["delivery"].rsplit(".", 1)[0]), d["attempt"], line, now, asked)
+                for d, line in zip(answer["deliveries"], lines)]
+
+    def call(self, action, fields):
+        found = self.ask({"action": action, **fields}, 8)
+        return found[0] if found else None
+
+
+class HttpMember(Member):
+    def post(self, path, body):
+        try:
+            if self.sock is None:
+                self.sock = socket.create_connection(("127.0.0.1", self.ports[self.spec.get("at", "http")]), timeout=2)
+                self.sock.settimeout(9)
+            self.sock.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                              % (path.encode(), len(body), body))
+            data = self.piece()
+            while b"\r\n\r\n" not in data:
+                data += self.piece()
+            head, body = data.split(b"\r\n\r\n", 1)
+            lines = head.decode("iso-8859-1").lower().split("\r\n")
+            fields = dict(line.split(": ", 1) for line in lines[1:])
+            while len(body) < int(fields["content-length"]):
+                body += self.piece()
+            if fields.get("connection") == "close":
+                self.drop()
+            return int(lines[0].split()[1]), body
+        except OSError:
+            self.drop()
+            return None, b""
+
+    def piece(self):
+        piece = self.sock.recv(1 << 18)
+        if not piece:
+            raise ConnectionError("closed")
+        return piece
+
+    def fetch(self):
+        asked = time.monotonic()
+        status, body = self.post(f"/groups/{self.spec['group']}/fetch?max={self.spec['max']}&wait_ms=500&member={self.spec['name']}", b"")
+        if status != 200:
+            if status not in (None, 503, 429, 504):
+                self.note(f"fetch: {status} {body[:300]!r}")
+            return None
+        now, result = time.monotonic(), []
+        for match in DELIVERY.finditer(body):
+            result.append(self.take((match.group(1).decode(), int(match.group(2))), int(match.group(3)), match.group(4), now, asked))
+        if b'"gap":{' in body:
+            self.take_gap(json.loads(body)["gap"])
+        return result
+
+    def call(self, action, fields):
+        status, body = self.post(f"/groups/{self.spec['group']}/{action}", json.dumps(fields).encode())
+        return json.loads(body) if status == 200 else None
