@@ -48,6 +48,7 @@ struct session {
     uint64_t delivered; /* events */
     uint8_t door, format, policy, state;
     bool is_blocked, has_gap;
+    const void *near[2]; /* what the sink needs for it */
 
     struct list blocked; /* in the fan-out's list of blocked sessions */
     struct list wheel;

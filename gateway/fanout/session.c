@@ -22,6 +22,7 @@ nhub_err session_create(struct session **out, struct fanout *f,
     s->f = f;
     s->sink = options->sink;
     s->context = options->context;
+    memcpy(s->near, options->near, sizeof s->near);
     s->door = (uint8_t)options->door;
     s->format = (uint8_t)options->format;
     s->policy = (uint8_t)options->policy;

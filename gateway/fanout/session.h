@@ -102,6 +102,7 @@ struct session_options {
     int policy; /* enum slow_policy */
     const struct sink_ops *sink;
     void *context;
+    const void *near[2]; /* what a write touches in the sink, for the cache; NULL = nothing */
 };
 
 /* A session that is subscribed to nothing yet. Errors: NHUB_ENOMEM. */

@@ -7,6 +7,7 @@
 #include "gateway/protocols/sse.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/net.h"
 #include "base/uuid.h"
 #include "gateway/event_loop.h"
@@ -24,28 +25,31 @@
 #define RETRY_MS        2000
 #define RETRY_JITTER_MS 3000  /* at a restart clients come back spread over this time */
 #define UNASKED_MAX     65536 /* bytes that a client may send into its stream */
+#define HEAD_WAIT_MS    500   /* for what the head says of a resume */
 
 struct sse_server {
     struct sse_options options;
     struct list streams;
-    struct list ended; /* to be closed at the end of the turn */
-    struct list fresh;
+    struct list ended;    /* to be closed at the end of the turn */
+    struct list headless; /* in the order in which they were opened */
     size_t count;
     unsigned jitter;
 };
 
 struct sse_stream {
     struct watch watch; /* first: found from it */
+    int fd;
+    bool is_ended, has_head;
     struct list link;
-    struct list fresh; /* opened in this turn */
+    struct list headless; /* until it has its head and its turn in that list comes */
     struct sse_server *server;
     struct sse_open *open;
     struct session *session;
     struct buf rest; /* what the socket did not take */
     size_t rest_at;
     size_t unasked;
+    int64_t head_due_ms; /* then it goes out without the result */
     int send_buffer;
-    bool is_ended, has_head;
 };
 
 nhub_err sse_create(struct sse_server **out, const struct sse_options *options)
@@ -58,7 +62,7 @@ nhub_err sse_create(struct sse_server **out, const struct sse_options *options)
     server->options = *options;
     list_init(&server->streams);
     list_init(&server->ended);
-    list_init(&server->fresh);
+    list_init(&server->headless);
     random_bytes(&server->jitter, sizeof server->jitter);
     *out = server;
     return NHUB_OK;
@@ -81,7 +85,7 @@ static void free_stream(struct sse_stream *st)
 
     event_loop_unwatch(&st->watch);
     list_remove(&st->link);
-    list_remove(&st->fresh);
+    list_remove(&st->headless);
     session_destroy(&st->session);
     fanout_return_send_buffer(st->server->options.fanout, (size_t)st->send_buffer);
     st->server->count--;
@@ -102,7 +106,7 @@ static enum sink_result sink_write(void *context, const void *bytes, size_t len)
     struct sse_stream *st = context;
     size_t taken = 0;
 
-    if (st->is_ended || !net_send(st->open->fd, bytes, len, &taken)) {
+    if (st->is_ended || !net_send(st->fd, bytes, len, &taken)) {
         end_stream(st);
         return SINK_DEAD;
     }
@@ -116,7 +120,7 @@ static enum sink_result sink_write(void *context, const void *bytes, size_t len)
         end_stream(st);
         return SINK_DEAD;
     }
-    event_loop_watch(st->server->options.loop, &st->watch, st->open->fd, true, true);
+    event_loop_watch(st->server->options.loop, &st->watch, st->fd, true, true);
     return SINK_BLOCKED;
 }
 
@@ -131,7 +135,7 @@ static void write_rest(struct sse_stream *st)
 {
     size_t taken = 0;
 
-    if (!net_send(st->open->fd, st->rest.data + st->rest_at, st->rest.len - st->rest_at, &taken)) {
+    if (!net_send(st->fd, st->rest.data + st->rest_at, st->rest.len - st->rest_at, &taken)) {
         end_stream(st);
         return;
     }
@@ -139,7 +143,7 @@ static void write_rest(struct sse_stream *st)
     if (st->rest_at == st->rest.len) {
         buf_fini(&st->rest);
         st->rest_at = 0;
-        event_loop_watch(st->server->options.loop, &st->watch, st->open->fd, true, false);
+        event_loop_watch(st->server->options.loop, &st->watch, st->fd, true, false);
         session_writable(st->session);
     }
 }
@@ -150,7 +154,7 @@ static void read_unasked(struct sse_stream *st)
     char drop[4096];
 
     for (;;) {
-        const ssize_t n = recv(st->open->fd, drop, sizeof drop, MSG_DONTWAIT);
+        const ssize_t n = recv(st->fd, drop, sizeof drop, MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -240,6 +244,17 @@ static void send_text(struct sse_stream *st, struct buf *text)
     buf_fini(text);
 }
 
+/* A resume that waits for the hub: the head and an empty block go out meanwhile. */
+static void send_early_head(struct sse_stream *st)
+{
+    struct buf text;
+
+    buf_init(&text);
+    add_head(st, &text, NULL);
+    buf_add_char(&text, '\n');
+    send_text(st, &text);
+}
+
 static void sink_started(void *context, uint32_t tag, const struct session_start *start)
 {
     struct sse_stream *st = context;
@@ -282,14 +297,18 @@ static void sink_resumed(void *context, uint32_t tag, const struct session_resum
 
 static void sink_waiting(void *context, uint32_t tag, const struct session_waiting *waiting)
 {
+    struct sse_stream *st = context;
     struct buf text;
 
     (void)tag;
+    if (!st->has_head) {
+        send_early_head(st);
+    }
     buf_init(&text);
     buf_add_str(&text, "event: hub.waiting\ndata: {");
     session_waiting_members(&text, waiting);
     buf_add_str(&text, "}\n\n");
-    send_text(context, &text);
+    send_text(st, &text);
 }
 
 /* "peer" and "groups", for those who list clients. */
@@ -298,7 +317,7 @@ static void sink_describe(const void *context, struct buf *json)
     const struct sse_stream *st = context;
     char peer[64];
 
-    net_peer_of(st->open->fd, peer, sizeof peer);
+    net_peer_of(st->fd, peer, sizeof peer);
     buf_add_str(json, ",\"peer\":");
     buf_add_json_cstr(json, peer);
     buf_add_str(json, ",\"groups\":[]");
@@ -309,7 +328,7 @@ static const struct sink_ops sse_sink = {sink_write,   sink_held, sink_started, 
 
 static void prepare_socket(struct sse_stream *st)
 {
-    const int fd = st->open->fd;
+    const int fd = st->fd;
     const int on = 1;
 
     st->send_buffer = (int)fanout_take_send_buffer(st->server->options.fanout);
@@ -352,20 +371,10 @@ static nhub_err open_session(struct sse_stream *st)
         .policy = q->has_policy ? q->policy : o->settings->gateway.policy,
         .sink = &sse_sink,
         .context = st,
+        .near = {&st->fd, NULL},
     };
 
     return session_create(&st->session, o->fanout, &options);
-}
-
-/* A resume that waits for the hub: the head and an empty block go out meanwhile. */
-static void send_early_head(struct sse_stream *st)
-{
-    struct buf text;
-
-    buf_init(&text);
-    add_head(st, &text, NULL);
-    buf_add_char(&text, '\n');
-    send_text(st, &text);
 }
 
 void sse_open_stream(struct sse_server *server, struct sse_open *open)
@@ -376,9 +385,11 @@ void sse_open_stream(struct sse_server *server, struct sse_open *open)
     if (st) {
         st->server = server;
         st->open = open;
+        st->fd = open->fd;
         st->watch.ready = on_ready;
         list_init(&st->link);
-        list_init(&st->fresh);
+        list_init(&st->headless);
+        st->head_due_ms = clock_mono_ms() + HEAD_WAIT_MS;
         buf_init(&st->rest);
         err = open_session(st);
     }
@@ -389,7 +400,7 @@ void sse_open_stream(struct sse_server *server, struct sse_open *open)
         return;
     }
     list_append(&server->streams, &st->link);
-    list_append(&server->fresh, &st->fresh);
+    list_append(&server->headless, &st->headless);
     server->count++;
     counter_add(&server->options.counters->sessions[GATEWAY_DOOR_SSE], 1);
     counter_bump(&server->options.counters->sessions_total[GATEWAY_DOOR_SSE], 1);
@@ -400,16 +411,26 @@ void sse_open_stream(struct sse_server *server, struct sse_open *open)
     }
 }
 
-void sse_turn(struct sse_server *server)
+/* An answer of the hub is most often there before the reader would have read the head. */
+static void send_due_heads(struct sse_server *server)
 {
-    while (!list_empty(&server->fresh)) {
-        struct sse_stream *st = list_entry(server->fresh.next, struct sse_stream, fresh);
+    while (!list_empty(&server->headless)) {
+        struct sse_stream *st = list_entry(server->headless.next, struct sse_stream, headless);
+        const bool is_waiting = !st->has_head && !st->is_ended;
 
-        list_remove(&st->fresh);
-        if (!st->has_head && !st->is_ended) {
+        if (is_waiting && clock_mono_ms() < st->head_due_ms) {
+            return; /* the others came later */
+        }
+        list_remove(&st->headless);
+        if (is_waiting) {
             send_early_head(st);
         }
     }
+}
+
+void sse_turn(struct sse_server *server)
+{
+    send_due_heads(server);
     while (!list_empty(&server->ended)) {
         free_stream(list_entry(server->ended.next, struct sse_stream, link));
     }

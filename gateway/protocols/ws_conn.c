@@ -217,6 +217,7 @@ nhub_err ws_conn_create(struct ws_conn **out, struct ws_env *env, const struct s
         .policy = query->has_policy ? query->policy : env->settings->gateway.policy,
         .sink = &ws_sink,
         .context = conn,
+        .near = {conn, context},
     };
 
     if (!conn) {
