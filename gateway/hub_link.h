@@ -60,6 +60,7 @@ struct publish_job {
     uint64_t first_seq, last_seq; /* for one duplicate event: the first one's seq */
     uint64_t accepted;            /* new ones */
     uint64_t duplicates;
+    bool is_repeat; /* all were there already, in a row from first_seq to last_seq */
     char epoch[EPOCH_LEN + 1];
     int durability_got;
     char code[32]; /* REFUSED */

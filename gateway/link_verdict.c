@@ -24,15 +24,29 @@ void link_verdict_refuse(struct publish_job *job, const char *code, const char *
     link_verdict_finish(job, PUBLISH_REFUSED);
 }
 
+#define LOST "durability_lost"
+
 /* It was numbered before the disk failed: out live, with its numbers, but not kept as asked. */
 static bool is_lost(const struct link_answer *answer)
 {
-    return !answer->success && strcmp(answer->code, "durability_lost") == 0;
+    return !answer->success && strcmp(answer->code, LOST) == 0;
 }
 
-/* The job's events have numbers. */
+static const char *why_lost(const struct link_answer *answer)
+{
+    return is_lost(answer) ? answer->error : NULL;
+}
+
+/* The same of one duplicate among events that are kept. */
+static const char *why_this_is_lost(const struct link_answer *answer,
+                                    const struct link_result *result)
+{
+    return strcmp(result->code, LOST) == 0 ? result->error : why_lost(answer);
+}
+
+/* The job's events have numbers. lost: why they are not kept as asked, NULL when they are. */
 static void number(struct publish_job *job, const struct link_answer *answer, uint64_t first_seq,
-                   uint64_t last_seq, uint64_t accepted)
+                   uint64_t last_seq, uint64_t accepted, const char *lost)
 {
     memcpy(job->epoch, answer->head.epoch, sizeof job->epoch);
     job->durability_got = answer->durability;
@@ -40,10 +54,10 @@ static void number(struct publish_job *job, const struct link_answer *answer, ui
     job->last_seq = last_seq;
     job->accepted = accepted;
     job->duplicates = job->count - accepted;
-    if (is_lost(answer)) {
-        NHUB_IGNORE(snprintf(job->error, sizeof job->error, "%s", answer->error) < 0);
+    if (lost) {
+        NHUB_IGNORE(snprintf(job->error, sizeof job->error, "%s", lost) < 0);
     }
-    link_verdict_finish(job, is_lost(answer) ? PUBLISH_LOST : PUBLISH_ACCEPTED);
+    link_verdict_finish(job, lost ? PUBLISH_LOST : PUBLISH_ACCEPTED);
 }
 
 /* The hub refused the whole request: nothing of it was numbered. */
@@ -92,16 +106,19 @@ static void give_atomic(struct publish_job *job, const struct link_answer *answe
     struct link_result result;
     uint64_t first_seq = answer->first_seq;
     uint64_t last_seq = answer->last_seq;
+    size_t repeats = 0; /* in a row */
     size_t pos = 0;
 
     /* Only repeats: their own numbers are the answer. */
     while (!answer->has_seqs && link_answer_result(&answer->results, &pos, &result) == NHUB_OK) {
         first_seq = first_seq == 0 ? result.seq : first_seq;
         last_seq = result.seq;
+        repeats += result.is_duplicate && result.seq == first_seq + repeats ? 1 : 0;
     }
+    job->is_repeat = repeats == job->count;
     keep_results(job, &answer->results);
     number(job, answer, first_seq, last_seq,
-           answer->count <= job->count ? answer->count : job->count);
+           answer->count <= job->count ? answer->count : job->count, why_lost(answer));
 }
 
 /* Those that the hub names; is_named tells which these were. */
@@ -120,7 +137,8 @@ static void give_named(struct publish_job *const *jobs, size_t count,
         is_named[result.index] = true;
         job = jobs[result.index];
         if (job && result.is_duplicate) {
-            number(job, answer, result.seq, result.seq, 0);
+            job->is_repeat = true;
+            number(job, answer, result.seq, result.seq, 0, why_this_is_lost(answer, &result));
         } else if (job) {
             link_verdict_refuse(job, result.code[0] ? result.code : "bad_request", result.error, 0,
                                 result.offset);
@@ -143,7 +161,7 @@ static void give_merged(struct publish_job *const *jobs, size_t count,
         if (jobs[i] && (!answer->has_seqs || seq > answer->last_seq)) {
             link_verdict_finish(jobs[i], PUBLISH_UNKNOWN);
         } else if (jobs[i]) {
-            number(jobs[i], answer, seq, seq, 1);
+            number(jobs[i], answer, seq, seq, 1, why_lost(answer));
         }
         seq++;
     }

@@ -130,46 +130,52 @@ static void refuse_batch(const struct publish_batch *b, struct call *call, size_
     call_answer(call, &answer, NULL);
 }
 
-/* How well the event with this number is kept now. */
+/* How well the event with this number, which is not lost, is kept now. */
 static int kept_now(const struct journal *journal, uint64_t seq)
 {
     struct journal_state state;
 
     journal_state(journal, &state);
-    if (journal_is_lost(journal, seq)) {
-        return DURABILITY_MEMORY;
-    }
     return seq <= state.synced      ? DURABILITY_SYNCED
            : seq <= state.journaled ? DURABILITY_JOURNALED
                                     : DURABILITY_MEMORY;
 }
 
-static bool has_lost_duplicate(const struct publish *p, const struct publish_batch *b)
+/* How well all of the batch is kept before the journal has done anything more. */
+static int kept_already(const struct publish *p, const struct publish_tally *tally, int durability)
 {
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->items[i].event.outcome == INTAKE_DUPLICATE &&
-            journal_is_lost(p->parts.journal, b->items[i].event.seq)) {
-            return true;
-        }
+    if (tally->fresh > 0 || (tally->lost > 0 && !tally->tells_each)) {
+        return DURABILITY_MEMORY;
     }
-    return false;
+    /* Where there is nothing to keep, nothing is missing. */
+    return tally->newest_dup > 0 ? kept_now(p->parts.journal, tally->newest_dup) : durability;
+}
+
+/* Duplicates whose first one is lost make the answer of a request that stands or falls as a whole,
+ * or that has nothing else. Otherwise they are told one by one: many publishers may share a request
+ * of events that stand each for itself, and the others have what they asked for. Returns whether
+ * the answer as a whole tells it. */
+static bool settle_lost(struct call *call, struct publish_tally *tally, int durability)
+{
+    const bool has_others = tally->fresh > 0 || tally->newest_dup > 0;
+
+    if (tally->lost == 0 || durability <= DURABILITY_MEMORY) {
+        return false;
+    }
+    tally->tells_each = !call->request.atomic && has_others;
+    call->stats->durability_lost += tally->tells_each ? tally->lost : 0;
+    return !tally->tells_each;
 }
 
 /* Answers now or when the events are kept as well as asked for. */
 static void answer_batch(struct publish *p, const struct publish_batch *b, struct call *call,
-                         const struct publish_tally *tally, int durability)
+                         struct publish_tally *tally, int durability)
 {
-    const bool is_lost =
-        durability > DURABILITY_MEMORY && tally->newest_dup > 0 && has_lost_duplicate(p, b);
-    int kept = durability; /* where there is nothing to keep */
+    const bool is_lost = settle_lost(call, tally, durability);
+    const int kept = kept_already(p, tally, durability);
     struct buf members;
     struct buf tail;
 
-    if (tally->fresh > 0) {
-        kept = DURABILITY_MEMORY;
-    } else if (tally->newest_dup > 0) {
-        kept = kept_now(p->parts.journal, tally->newest_dup);
-    }
     buf_init(&members);
     buf_init(&tail);
     publish_write_members(&members, tally, p->parts.journal->epoch);
@@ -183,11 +189,16 @@ static void answer_batch(struct publish *p, const struct publish_batch *b, struc
 
 /* ---- carrying out ---- */
 
-static void count_outcome(struct publish_tally *tally, const struct intake_event *e)
+static void count_outcome(const struct journal *journal, struct publish_tally *tally,
+                          struct publish_item *item)
 {
+    const struct intake_event *e = &item->event;
+
     if (e->outcome != INTAKE_NEW) {
         tally->special++;
-        if (e->outcome == INTAKE_DUPLICATE && e->seq > tally->newest_dup) {
+        item->is_lost = e->outcome == INTAKE_DUPLICATE && journal_is_lost(journal, e->seq);
+        tally->lost += item->is_lost ? 1 : 0;
+        if (e->outcome == INTAKE_DUPLICATE && !item->is_lost && e->seq > tally->newest_dup) {
             tally->newest_dup = e->seq;
         }
         return;
@@ -240,7 +251,7 @@ static void run_atomic(struct publish *p, struct publish_batch *b, struct call *
 
         NHUB_IGNORE(
             intake_finish(p->parts.intake, e, &b->items[0].frame)); /* the numbers are reserved */
-        count_outcome(&tally, e);
+        count_outcome(p->parts.journal, &tally, &b->items[i]);
     }
     answer_batch(p, b, call, &tally, durability);
 }
@@ -258,7 +269,7 @@ static void run_each(struct publish *p, struct publish_batch *b, struct call *ca
         check_item(p, b, i, 0);
         NHUB_IGNORE(
             intake_finish(p->parts.intake, e, &b->items[0].frame)); /* the numbers are reserved */
-        count_outcome(&tally, e);
+        count_outcome(p->parts.journal, &tally, &b->items[i]);
     }
     answer_batch(p, b, call, &tally, durability);
 }

@@ -49,12 +49,19 @@ void publish_write_refusal(struct buf *out, const struct publish_batch *b, size_
     buf_fini(&text);
 }
 
-static void write_result(struct buf *out, const struct intake_event *e, size_t index)
+static void write_duplicate(struct buf *out, const struct intake_event *e, size_t index,
+                            bool tells_loss)
 {
-    if (e->outcome == INTAKE_DUPLICATE) {
-        buf_printf(out, "{\"index\":%zu,\"seq\":%" PRIu64 ",\"duplicate\":true}", index, e->seq);
-        return;
+    buf_printf(out, "{\"index\":%zu,\"seq\":%" PRIu64 ",\"duplicate\":true", index, e->seq);
+    if (tells_loss) {
+        buf_add_str(out, ",\"code\":\"durability_lost\",\"error\":\"the disk failed: the event is "
+                         "numbered and went out live, but is not stored\"");
     }
+    buf_add_char(out, '}');
+}
+
+static void write_refused(struct buf *out, const struct intake_event *e, size_t index)
+{
     buf_add_str(out, "{\"code\":");
     buf_add_json_cstr(out, intake_code(e));
     buf_add_str(out, ",\"error\":");
@@ -63,16 +70,23 @@ static void write_result(struct buf *out, const struct intake_event *e, size_t i
     buf_add_char(out, '}');
 }
 
-static void write_results(struct buf *out, const struct publish_batch *b)
+static void write_results(struct buf *out, const struct publish_batch *b, bool tells_each)
 {
     bool is_first = true;
 
     buf_add_str(out, ",\"results\":[");
     for (size_t i = 0; i < b->count; i++) {
-        if (b->items[i].event.outcome != INTAKE_NEW) {
-            buf_add_str(out, is_first ? "" : ",");
-            write_result(out, &b->items[i].event, i);
-            is_first = false;
+        const struct publish_item *item = &b->items[i];
+
+        if (item->event.outcome == INTAKE_NEW) {
+            continue;
+        }
+        buf_add_str(out, is_first ? "" : ",");
+        is_first = false;
+        if (item->event.outcome == INTAKE_DUPLICATE) {
+            write_duplicate(out, &item->event, i, tells_each && item->is_lost);
+        } else {
+            write_refused(out, &item->event, i);
         }
     }
     buf_add_char(out, ']');
@@ -126,7 +140,7 @@ void publish_write_tail(struct buf *out, const struct publish_batch *b,
         write_correlation(out, b);
     }
     if (tally->special > 0) {
-        write_results(out, b);
+        write_results(out, b, tally->tells_each);
     }
     if (b->ignored_count > 0) {
         write_ignored(out, b);

@@ -14,7 +14,9 @@ struct publish_tally {
     uint64_t first_seq;
     uint64_t last_seq;
     uint64_t special;    /* duplicates and refused ones */
-    uint64_t newest_dup; /* largest number of a duplicate, 0 = none */
+    uint64_t newest_dup; /* largest number of a duplicate that is not lost, 0 = none */
+    uint64_t lost;       /* duplicates that are lost (publish_batch.h) */
+    bool tells_each; /* those are told one by one in the results, not by the answer as a whole */
 };
 
 /* The members in front of `durability`: ,"first_seq":…,"last_seq":…,"count":…,"epoch":… */

@@ -20,6 +20,7 @@ struct publish_item {
     struct zframe frame;
     size_t offset, len; /* of the text in that frame, bytes */
     struct intake_event event;
+    bool is_lost; /* of a duplicate: its first one was not stored and will not be */
 };
 
 /* Why a request's events were not kept while they were received. */

@@ -13,7 +13,7 @@ from support.fake_hub import FakeHub
 from support.http import get, post
 from support.metrics import Metrics
 from support.sse import SseReader
-from support.waiting import wait_until
+from support.waiting import Stalled, seconds, unstalled, wait_until
 from support.ws import WsClient
 from support.zmq_clients import event
 
@@ -299,3 +299,42 @@ def test_a_real_disk_that_fills_up_and_has_room_again(start_hub, start_gateway, 
     page = get(late.port, f"/events?since={hub.epoch}-1").json
     assert page["gap"] == {"from": f"{hub.epoch}-1", "to": f"{hub.epoch}-4", "reason": "not_stored"}
     assert [e["data"] for e in page["events"]] == [5, 6]
+
+
+def test_a_lost_repeat_harms_nobody_who_shares_its_request(start_hub, start_gateway, tmp_path):
+    """A client sends again what the disk did not take, again and again: it is told so, and the others get what they asked
+    for, although the gateway puts all of them into one request."""
+    fail, delay = str(tmp_path / "fail"), str(tmp_path / "delay")
+    hub = start_hub("--hub-stats-event", "", wait=False)
+    hub.env = faults.environment(hub.journal_folder, program(hub.program_name), fail=fail, delay=delay)
+    hub.start()
+    gateway = start_gateway(hub, "--gateway-publish-window", "1", "--gateway-ack-timeout-ms", "60000").wait_connected()
+
+    def again():
+        return post(gateway.port, "/events?durability=synced", event("n", 0, id="x"), limit=30)
+
+    def link():
+        return get(gateway.port, "/stats").json["gateway"]["link"]
+
+    faults.control(fail, "EIO")
+    assert again().problem(503, "durability_lost")["first_seq"] == 1
+    os.unlink(fail)
+    wait_until(lambda: publish(gateway, 1, "?durability=synced").status == 202, 20, "the recovery")
+
+    def attempt():
+        faults.control(delay, round(seconds(1) * 1000))
+        first = Later(publish, gateway, 1, "?durability=synced")
+        wait_until(lambda: link()["in_flight"] == 1 or first.is_done, 20, "the first one to be on its way")
+        lost = Later(again)
+        others = [Later(publish, gateway, n, "?durability=synced") for n in range(4)]
+        wait_until(lambda: link()["waiting"] == 5 or first.is_done, 20, "the others to wait for it")
+        together = not first.is_done
+        os.unlink(delay)
+        assert [later.result().status for later in (first, *others)] == [202] * 5, [later.result() for later in others]
+        assert {later.result().json["durability"] for later in (first, *others)} == {"synced"}
+        told = lost.result().problem(503, "durability_lost")
+        assert (told["first_seq"], told["last_seq"], told["epoch"]) == (1, 1, hub.epoch)
+        if not together:
+            raise Stalled("the first one was answered before the others waited")
+
+    unstalled(attempt)

@@ -21,6 +21,8 @@ struct gate {
     struct journal *ring;
     bool is_shut;        /* reserve fails */
     bool slots_are_shut; /* open fails, as it must never after a reservation */
+    uint64_t lost;       /* this number was not stored and will not be */
+    uint64_t synced;     /* the others up to this one are */
 };
 
 static struct gate gate;
@@ -62,6 +64,13 @@ static void gate_state(const struct journal *j, struct journal_state *out)
 {
     (void)j;
     journal_state(gate.ring, out);
+    out->synced = out->journaled = gate.synced;
+}
+
+static bool gate_is_lost(const struct journal *j, uint64_t seq)
+{
+    (void)j;
+    return seq == gate.lost;
 }
 
 static const struct journal_ops gate_ops = {
@@ -69,6 +78,7 @@ static const struct journal_ops gate_ops = {
     .open_slot = gate_open,
     .close_slot = gate_close,
     .state = gate_state,
+    .is_lost = gate_is_lost,
 };
 
 static nhub_err send_bytes(void *context, const void *bytes, size_t len, bool more)
@@ -379,6 +389,78 @@ static void while_the_disk_takes_nothing_only_memory_is_given(void **state)
     assert_int_equal(last_seq(), 1);
 }
 
+#define LOST_ONE                                                                                   \
+    "{\"index\":0,\"seq\":1,\"duplicate\":true,\"code\":\"durability_lost\",\"error\":\""
+#define SYNCED(more) "{\"action\":\"publish\",\"durability\":\"synced\"" more "}"
+
+/* Numbers 1 and 2 with ids a and b, of which the disk has only the second. */
+static void lose_the_first(void)
+{
+    give_disk();
+    add_event(EVENT(",\"id\":\"a\""));
+    add_event(EVENT(",\"id\":\"b\""));
+    run("{\"action\":\"publish\",\"durability\":\"memory\"}", false);
+    gate.lost = 1;
+    gate.synced = 2;
+}
+
+static void a_lost_duplicate_takes_nothing_from_those_who_share_its_request(void **state)
+{
+    (void)state;
+    lose_the_first();
+    add_event(EVENT(",\"id\":\"a\""));
+    add_event(EVENT(""));
+    run(SYNCED(",\"atomic\":false"), false);
+    assert_int_equal(sent.len, 0);
+    acks_kept(acks, DURABILITY_SYNCED, 1, NHUB_OK);
+    assert_true(answer_has("{\"success\":true,\"first_seq\":3,\"last_seq\":3,\"count\":1,"));
+    assert_true(answer_has("\"durability\":\"synced\",\"results\":[" LOST_ONE));
+    assert_int_equal(stats.durability_lost, 1);
+    add_event(EVENT(",\"id\":\"a\""));
+    add_event(EVENT(",\"id\":\"b\""));
+    run(SYNCED(",\"atomic\":false"), false);
+    assert_true(answer_has("{\"success\":true,\"count\":0,"));
+    assert_true(answer_has("\"durability\":\"synced\",\"results\":[" LOST_ONE));
+    assert_true(answer_has("\"},{\"index\":1,\"seq\":2,\"duplicate\":true}]"));
+}
+
+static void a_lost_duplicate_that_is_alone_or_a_part_is_the_answer(void **state)
+{
+    static const char *const requests[] = {SYNCED(",\"atomic\":false"), SYNCED(""), SYNCED("")};
+
+    (void)state;
+    lose_the_first();
+    for (size_t i = 0; i < 3; i++) {
+        add_event(EVENT(",\"id\":\"a\""));
+        if (i == 2) {
+            add_event(EVENT(",\"id\":\"b\""));
+        }
+        run(requests[i], false);
+        assert_true(answer_has("{\"success\":false,"));
+        assert_true(answer_has("\"code\":\"durability_lost\",\"count\":0,"));
+        assert_true(answer_has("\"durability\":\"memory\""));
+        assert_true(answer_has("\"results\":[{\"index\":0,\"seq\":1,\"duplicate\":true}"));
+    }
+}
+
+static void who_asks_for_memory_is_told_no_more_of_a_lost_duplicate(void **state)
+{
+    static const char *const requests[] = {
+        "{\"action\":\"publish\",\"durability\":\"memory\"}",
+        "{\"action\":\"publish\",\"durability\":\"memory\",\"atomic\":false}"};
+
+    (void)state;
+    lose_the_first();
+    for (size_t i = 0; i < 2; i++) {
+        add_event(EVENT(",\"id\":\"a\""));
+        add_event(EVENT(",\"id\":\"b\"")); /* the newest of them is synced */
+        run(requests[i], false);
+        assert_true(answer_has("{\"success\":true,\"count\":0,"));
+        assert_true(answer_has("\"durability\":\"memory\",\"results\":["
+                               "{\"index\":0,\"seq\":1,\"duplicate\":true},"));
+    }
+}
+
 static void a_publish_is_held_back_while_the_journal_is_full(void **state)
 {
     (void)state;
@@ -471,6 +553,9 @@ int main(void)
         ROW(an_event_of_the_hub_may_have_the_reserved_type),
         ROW(an_answer_waits_for_the_durability_that_was_asked_for),
         ROW(what_the_disk_did_not_take_is_told_with_its_numbers),
+        ROW(a_lost_duplicate_takes_nothing_from_those_who_share_its_request),
+        ROW(a_lost_duplicate_that_is_alone_or_a_part_is_the_answer),
+        ROW(who_asks_for_memory_is_told_no_more_of_a_lost_duplicate),
         ROW(while_the_disk_takes_nothing_only_memory_is_given),
         ROW(a_publish_is_held_back_while_the_journal_is_full),
         ROW(beyond_what_can_be_held_back_a_publish_is_refused),

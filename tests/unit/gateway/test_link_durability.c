@@ -243,6 +243,66 @@ static void numbered_but_not_kept_is_told_with_the_numbers(void **state)
     assert_int_equal(batch->last_seq, 11);
 }
 
+static void a_lost_repeat_is_told_to_its_own_publisher_only(void **state)
+{
+    struct fixture *f = *state;
+    struct publish_job *fresh = NULL, *lost = NULL, *kept = NULL;
+
+    start(f, DURABILITY_DEFAULT, DURABILITY_MEMORY);
+    up(f, DURABILITY_MEMORY);
+    fresh = add(f, DURABILITY_SYNCED);
+    lost = add(f, DURABILITY_SYNCED);
+    kept = add(f, DURABILITY_SYNCED);
+    answer(f, next(f).key,
+           "{\"success\":true,\"first_seq\":7,\"last_seq\":7,\"count\":1,\"epoch\":\"aaaaaaaa\","
+           "\"durability\":\"synced\",\"results\":[{\"index\":1,\"seq\":3,\"duplicate\":true,"
+           "\"code\":\"durability_lost\",\"error\":\"no room\"},"
+           "{\"index\":2,\"seq\":4,\"duplicate\":true}],\"request_id\":1}");
+    assert_int_equal(fresh->outcome, PUBLISH_ACCEPTED);
+    assert_int_equal(fresh->first_seq, 7);
+    assert_false(fresh->is_repeat);
+    assert_int_equal(lost->outcome, PUBLISH_LOST);
+    assert_int_equal(lost->first_seq, 3);
+    assert_string_equal(lost->error, "no room");
+    assert_int_equal(kept->outcome, PUBLISH_ACCEPTED);
+    assert_int_equal(kept->first_seq, 4);
+    assert_true(kept->is_repeat);
+}
+
+#define REPEATS      "{\"success\":true,\"count\":0,\"epoch\":\"aaaaaaaa\",\"results\":["
+#define ITEM(i, seq) "{\"index\":" #i ",\"seq\":" #seq ",\"duplicate\":true}"
+
+static void a_repeat_of_a_whole_batch_has_its_numbers(void **state)
+{
+    static const struct {
+        const char *json;
+        bool is_repeat;
+    } cases[] = {
+        {REPEATS ITEM(0, 4) "," ITEM(1, 5) "," ITEM(2, 6) "],\"request_id\":1}", true},
+        /* The numbers of three batches, and one event twice. */
+        {REPEATS ITEM(0, 4) "," ITEM(1, 9) "," ITEM(2, 6) "],\"request_id\":1}", false},
+        {REPEATS ITEM(0, 4) "," ITEM(1, 4) "," ITEM(2, 5) "],\"request_id\":1}", false},
+        {"{\"success\":true,\"first_seq\":6,\"last_seq\":6,\"count\":1,\"epoch\":\"aaaaaaaa\","
+         "\"results\":[" ITEM(0, 4) "," ITEM(1, 5) "],\"request_id\":1}",
+         false},
+    };
+    struct fixture *f = *state;
+
+    start(f, DURABILITY_DEFAULT, DURABILITY_MEMORY);
+    up(f, DURABILITY_MEMORY);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct publish_job *job = add_many(f, DURABILITY_DEFAULT, 3);
+
+        answer(f, next(f).key, cases[i].json);
+        assert_int_equal(job->outcome, PUBLISH_ACCEPTED);
+        assert_int_equal(job->is_repeat, cases[i].is_repeat);
+        if (job->is_repeat) {
+            assert_int_equal(job->first_seq, 4);
+            assert_int_equal(job->last_seq, 6);
+        }
+    }
+}
+
 static void a_hub_that_gives_no_numbers_is_unavailable(void **state)
 {
     static const struct {
@@ -294,6 +354,8 @@ int main(void)
         TEST(what_the_hub_gives_by_default_decides_the_lane),
         TEST(the_lanes_take_turns),
         TEST(numbered_but_not_kept_is_told_with_the_numbers),
+        TEST(a_lost_repeat_is_told_to_its_own_publisher_only),
+        TEST(a_repeat_of_a_whole_batch_has_its_numbers),
         TEST(a_hub_that_gives_no_numbers_is_unavailable),
         TEST(a_batch_gets_the_hubs_list_of_repeats),
     };
