@@ -112,7 +112,7 @@ static void answer_batch(const struct publish *p, struct buf *out)
 
     buf_add_str(out, "{\"accepted\":");
     buf_add_u64(out, job->accepted);
-    if (job->accepted > 0) {
+    if (job->accepted > 0 || job->is_repeat) {
         buf_add_str(out, ",\"first_seq\":");
         buf_add_u64(out, job->first_seq);
         buf_add_str(out, ",\"last_seq\":");
@@ -128,6 +128,11 @@ static void answer_batch(const struct publish *p, struct buf *out)
     if (job->results) {
         buf_add_str(out, ",\"results\":");
         buf_add(out, job->results, job->results_len);
+    } else if (job->count == 1 && job->duplicates == 1) {
+        /* A batch of one shares its request with others, so its list is not the hub's. */
+        buf_add_str(out, ",\"results\":[{\"index\":0,\"seq\":");
+        buf_add_u64(out, job->first_seq);
+        buf_add_str(out, ",\"duplicate\":true}]");
     }
 }
 
@@ -146,7 +151,7 @@ static void answer_accepted(struct http_request *r, struct publish *p)
         buf_add_str(&out, ",\"durability\":\"");
         buf_add_str(&out, durability_name(p->job.durability_got));
         buf_add_char(&out, '"');
-        if (!p->events.is_batch && p->job.duplicates > 0) {
+        if (p->job.is_repeat) {
             buf_add_str(&out, ",\"duplicate\":true");
         }
         if (p->events.ignored.len > 0) {

@@ -92,11 +92,40 @@ def test_an_idempotency_key_publishes_once(gateway):
     post(gateway.port, "/events", {"event_type": "a", "data": 2}, {"Idempotency-Key": "k-1"}).problem(
         422, "duplicate_conflict")
     batch = [{"event_type": "b", "data": i} for i in range(3)]
+    first = post(gateway.port, "/events", batch, {"Idempotency-Key": "k-2"}).json
+    assert first["accepted"] == 3 and "duplicate" not in first
     answer = post(gateway.port, "/events", batch, {"Idempotency-Key": "k-2"}).json
-    assert answer["accepted"] == 3
-    answer = post(gateway.port, "/events", batch, {"Idempotency-Key": "k-2"}).json
-    assert answer["accepted"] == 0 and answer["duplicates"] == 3 and "first_seq" not in answer
+    assert answer["accepted"] == 0 and answer["duplicates"] == 3 and answer["duplicate"] is True
+    assert (answer["first_seq"], answer["last_seq"]) == (first["first_seq"], first["last_seq"])
+    assert [r["seq"] for r in answer["results"]] == list(range(first["first_seq"], first["last_seq"] + 1))
     assert [e["id"] for e in wait_history(gateway, 4)] == ["k-1", "k-2/0", "k-2/1", "k-2/2"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-ndjson"}], ids=["array", "ndjson"])
+def test_a_batch_of_one_is_known_again(gateway, headers):
+    """It shares a request with the single events of others; its answer is a batch's all the same."""
+    line = json.dumps({"event_type": "a", "data": 1, "id": "one"})
+    body = line if headers else f"[{line}]"
+    first = post(gateway.port, "/events", body, headers).json
+    assert first["accepted"] == 1
+    again = post(gateway.port, "/events", body, headers).json
+    assert (again["accepted"], again["duplicates"], again["duplicate"]) == (0, 1, True)
+    assert again["first_seq"] == again["last_seq"] == first["first_seq"]
+    assert again["results"] == [{"index": 0, "seq": first["first_seq"], "duplicate": True}]
+
+
+def test_part_of_a_batch_may_be_known(gateway):
+    """What is new has its numbers in a row, what is known is named; a batch of known ones from here and there has no row."""
+    def send(*ids):
+        return post(gateway.port, "/events", [{"event_type": "a", "data": 1, "id": i} for i in ids]).json
+
+    assert send("a")["first_seq"] == 1
+    some = send("a", "b", "c")
+    assert (some["accepted"], some["first_seq"], some["last_seq"], some["duplicates"]) == (2, 2, 3, 1)
+    assert some["results"] == [{"index": 0, "seq": 1, "duplicate": True}] and "duplicate" not in some
+    mixed = send("c", "a")
+    assert (mixed["accepted"], mixed["duplicates"]) == (0, 2) and "first_seq" not in mixed and "duplicate" not in mixed
+    assert [r["seq"] for r in mixed["results"]] == [3, 1]
 
 
 def test_trace_context_travels_with_the_event(gateway):
