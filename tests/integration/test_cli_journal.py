@@ -2,6 +2,7 @@
 """notifyhub journal: info, verify, export and import, on folders that store_driver makes."""
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -409,3 +410,33 @@ def test_a_reader_that_goes_away_ends_the_export(tmp_path):
     done = subprocess.run(["bash", "-c", f"'{BIN_DIR}/notifyhub' journal export --path '{tmp_path}/big' | head -n 1"],
                           capture_output=True, text=True, timeout=seconds(60), check=False)
     assert done.stdout.count("\n") == 1 and not SANITIZER_REPORT.search(done.stderr)
+
+
+def on_terminal(*args):
+    """Runs the command with a terminal for stderr: (exit status, what the terminal got)."""
+    master, slave = pty.openpty()
+    with subprocess.Popen([os.path.join(BIN_DIR, "notifyhub"), "journal", *map(str, args)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=slave) as process:
+        os.close(slave)
+        seen = b""
+        try:
+            while piece := os.read(master, 65536):
+                seen += piece
+        except OSError:  # the other side is closed: that is how a terminal says that this was all
+            pass
+        os.close(master)
+        return process.wait(seconds(60)), seen.decode()
+
+
+def test_progress_is_shown_to_people_and_wiped_out_again(tmp_path):
+    """export, verify and import say how far they are where stderr is a terminal, on a line that is gone at the end."""
+    driver(tmp_path / "big", "interval", "reserve", 100000, *["batch", 1000, 100] * 20)
+    lines = tmp_path / "lines"
+    lines.write_text(export(tmp_path / "big"))
+    for args, said in ((("export", "--path", tmp_path / "big"), r"\rexported: \d+ of 20000 \(\d+ %\)"),
+                       (("verify", "--path", tmp_path / "big"), r"\r\w[^\r]*: \d+ of \d+ \(\d+ %\)"),
+                       (("import", "--path", tmp_path / "new", lines), r"\rimported: \d+")):
+        status, seen = on_terminal(*args)
+        assert status == 0 and re.search(said, seen), (args, seen)
+        assert not re.search(said, seen.rsplit("\r\033[K", 1)[1]), (args, seen)
+    assert on_terminal("export", "--quiet", "--path", tmp_path / "big") == (0, "")
