@@ -238,6 +238,16 @@ void nhub_subscriber_default(nhub_subscriber *subscriber, nhub_event_fn *fn, voi
 
 /* Handing out. */
 
+static uint64_t missed_in(const struct ready_item *item)
+{
+    const bool is_counted = strcmp(item->from.epoch, item->to.epoch) == 0 &&
+                            item->to.seq > item->from.seq &&
+                            strcmp(item->reason, "unclean_stop") != 0;
+    const uint64_t numbers = is_counted ? item->to.seq - item->from.seq : 0;
+
+    return numbers > item->delivered ? numbers - item->delivered : 0;
+}
+
 static void hand_out_gap(struct nhub_subscriber *s, const struct ready_item *item)
 {
     char from[POSITION_TEXT_MAX];
@@ -251,6 +261,7 @@ static void hand_out_gap(struct nhub_subscriber *s, const struct ready_item *ite
     (void)position_format(&item->to, to);
     logger_write(NHUB_LOG_WARN, "gap", "from=%s to=%s reason=%s", from, to, item->reason);
     s->stats.gaps++;
+    s->stats.missed += missed_in(item);
     s->stats.unverified += strcmp(item->reason, "unverified") == 0 ? 1 : 0;
     if (s->on_gap) {
         s->on_gap(s->gap_context, &gap);

@@ -164,6 +164,9 @@ typedef struct nhub_subscriber_stats {
     uint64_t unverified;  /* of the gaps: those with this reason */
     uint64_t checks;      /* answers of the hub to the question whether something is missing */
     bool is_connected;    /* the event connection */
+    uint64_t missed; /* numbers that gaps told as missing, where both ends are of one epoch; but
+                        for "unclean_stop", whose numbers were mostly never given out. Exact for a
+                        subscriber of everything; of some types only: at most so many */
 } nhub_subscriber_stats;
 NHUB_API void nhub_subscriber_get_stats(const nhub_subscriber *subscriber,
                                         nhub_subscriber_stats *out);

@@ -337,13 +337,13 @@ static void do_stats(void)
     nhub_subscriber_get_stats(d.in, &s);
     printf("{\"delivered\":%llu,\"unselected\":%llu,\"refilled\":%llu,\"late\":%llu,"
            "\"duplicates\":%llu,\"gaps\":%llu,\"malformed\":%llu,\"disconnects\":%llu,"
-           "\"unverified\":%llu,\"checks\":%llu,\"connected\":%s}\n",
+           "\"unverified\":%llu,\"checks\":%llu,\"missed\":%llu,\"connected\":%s}\n",
            (unsigned long long)s.delivered, (unsigned long long)s.unselected,
            (unsigned long long)s.refilled, (unsigned long long)s.late,
            (unsigned long long)s.duplicates, (unsigned long long)s.gaps,
            (unsigned long long)s.malformed, (unsigned long long)s.disconnects,
            (unsigned long long)s.unverified, (unsigned long long)s.checks,
-           s.is_connected ? "true" : "false");
+           (unsigned long long)s.missed, s.is_connected ? "true" : "false");
 }
 
 static bool obey(const char *name, char *line)

@@ -166,7 +166,7 @@ def test_what_a_stopped_subscriber_lost_is_refilled_in_order(start_hub, subscrip
         assert ours == list(range(FLOOD))
         stats = driver("stats")
         assert stats["refilled"] > 10000, "nothing was lost on the way: the test did not test anything"
-        assert (stats["gaps"], stats["late"]) == (0, 0)
+        assert (stats["gaps"], stats["missed"], stats["late"]) == (0, 0, 0)
         assert driver.gaps == []
 
 
@@ -199,6 +199,7 @@ def test_what_is_beyond_the_ring_is_told_exactly(start_hub, subscription):
         assert len(delivered) == len(set(delivered)), "an event was delivered twice"
         assert not missing & set(delivered), "an event was delivered and told to be missing"
         assert sorted(missing | set(delivered)) == list(range(1, FLOOD + 11)), "published = delivered + told"
+        assert stats["missed"] == len(missing)
         assert delivered == sorted(delivered)
 
 
