@@ -82,7 +82,7 @@ struct journal_state {
 struct journal_figures {
     bool is_on_disk;
     int64_t oldest_us;   /* arrival of the oldest record, 0 = none */
-    uint64_t file_bytes; /* size of the file; it never shrinks */
+    uint64_t file_bytes; /* size of the file; it does not shrink while the hub runs */
     uint64_t commits;
     uint64_t commit_p50_us, commit_p99_us, commit_max_us; /* of the last ones */
     uint64_t syncs;                                       /* beside those of the commits */

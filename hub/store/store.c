@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAP_SPARE   (UINT64_C(64) << 20)
 #define MAX_READERS 126   /* LMDB's own default: the hub's threads and commands beside it */
@@ -500,6 +501,20 @@ nhub_err store_open(struct store **out, const char *folder, const struct store_o
     return NHUB_OK;
 }
 
+/* The blank end that store_grow() keeps ahead of the writing goes with an orderly stop: then the
+ * file ends with its last page, and whatever is cut off it until the next start is missed there. */
+static void drop_blank_end(const struct store *s)
+{
+    MDB_envinfo info;
+
+    if (s->env && s->options.mode == STORE_WRITE && s->meta.was_clean &&
+        mdb_env_info(s->env, &info) == MDB_SUCCESS) {
+        const off_t size = (off_t)((info.me_last_pgno + 1) * s->page_bytes);
+
+        NHUB_IGNORE(ftruncate(s->data_fd, size) != 0); /* with a blank end it is as good */
+    }
+}
+
 void store_close(struct store **s_p)
 {
     struct store *s = *s_p;
@@ -507,6 +522,8 @@ void store_close(struct store **s_p)
     if (!s) {
         return;
     }
+    store_abort(s);
+    drop_blank_end(s);
     close_environment(s);
     folder_close(&s->folder);
     (void)pthread_rwlock_destroy(&s->env_lock);

@@ -152,7 +152,9 @@ nhub_err store_make(struct store *s, struct buf *error)
     }
     if (status) {
         buf_printf(error, "cannot make a journal in %s: %s", s->folder.path,
-                   status == NHUB_ESYS ? strerror(errno) : nhub_strerror(status));
+                   status == NHUB_ESYS    ? strerror(errno)
+                   : status == NHUB_EFULL ? "the disk is full; make room on it"
+                                          : nhub_strerror(status));
     }
     free(path);
     return status;

@@ -284,6 +284,23 @@ def test_a_full_disk_and_room_again(start_hub, small_disk):
         assert set(synced) <= set(numbers(history(dealer)[0]))
 
 
+def test_a_first_start_on_a_full_disk_says_so(start_hub, small_disk):
+    """No journal can be made: refused in words, and with room it starts."""
+    hub = start_hub("--hub-journal-path", os.path.join(small_disk, "data"), wait=False)
+    ballast = os.path.join(small_disk, "ballast")
+    with open(ballast, "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+        except OSError:
+            pass
+    hub.spawn().wait(expect=1)
+    assert "the disk is full; make room on it" in hub.stderr
+    os.unlink(ballast)
+    hub.start()
+
+
 def test_a_journal_that_outgrows_its_disk_is_degraded_until_it_may_trim(start_hub, small_disk):
     """max_bytes is more than the disk has: full, told, and after a restart with a limit that fits it trims and goes on."""
     path = os.path.join(small_disk, "data")
