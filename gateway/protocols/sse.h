@@ -13,8 +13,9 @@
  *   id: e-2
  *   data: {…}
  *
- * When the answer to a resume has to come from the hub, the head goes out at once with
- * "NotifyHub-Resume: pending"; the event hub.resume tells the result in every case.
+ * When the answer to a resume has to come from the hub, the head waits for it, up to half a second,
+ * and goes out then with "NotifyHub-Resume: pending". The event hub.resume tells the result in
+ * every case.
  *
  * Threads: none inside; the stream loop's.
  */
@@ -44,7 +45,8 @@ void sse_open_stream(struct sse_server *server, struct sse_open *open);
 size_t sse_count(const struct sse_server *server);
 /* Ends up to n streams with a hint to come back soon (a retry: with jitter). */
 void sse_end_some(struct sse_server *server, size_t n);
-/* At the end of each turn: closes what ended. */
+/* At the end of each turn, of which there are several a second: sends heads that have waited long
+ * enough, closes what ended. */
 void sse_turn(struct sse_server *server);
 
 #endif

@@ -5,6 +5,7 @@ The history: the events 1 to 5 are not kept any more, 11 to 15 were lost in a cr
 
 ctest: timeout=300
 """
+import itertools
 import json
 import urllib.parse
 
@@ -180,6 +181,30 @@ def test_every_since_is_answered_alike(world, door, which):
         except AssertionError as error:
             raise AssertionError(f"since={since}: {error}") from error
     assert fake.seq == 30
+
+
+@pytest.mark.parametrize("since", ["earliest", "8", f"{E}-8", "1970-01-01T00:00:27.5Z", "31", "zzzzzzz2-17"])
+def test_the_head_of_a_stream_waits_for_what_only_the_hub_knows(world, since):
+    """But not for long: where this machine needed longer than the head waits, the next try tells."""
+    fake, (_, gateway) = world
+
+    tries = itertools.count()
+
+    def told():
+        before = get(gateway.port, "/clients").json["total"]
+        query = f"event_type=*&event_type=try-{next(tries)}&since=" + urllib.parse.quote(since)  # a page of its own
+        with fake.lock:  # no answers
+            stream = SseReader(gateway.port, f"/events?{query}")
+            wait_until(lambda: get(gateway.port, "/clients").json["total"] > before, 10, "the stream in the gateway")
+        with stream:
+            resume, first = stream.wait_notice("hub.resume")[0], stream.blocks[0]
+        wait_until(lambda: get(gateway.port, "/clients").json["total"] == before, 10, "its end")
+        header = stream.headers["notifyhub-resume"]
+        assert header.split(";")[0] in (resume["result"], "pending")
+        if header != "pending":
+            assert first.retry and first.id and first.data is None
+        return header != "pending"
+    wait_until(told, 20, "a head with the result")
 
 
 @pytest.mark.parametrize("since", ["tomorrow", f"{E}-", f"{E}--3", "-1", "abc-3", f"{E}-03", "2026-13-01T00:00:00Z"])
