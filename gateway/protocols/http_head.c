@@ -3,6 +3,8 @@
  */
 #include "gateway/protocols/http_head.h"
 
+#include "gateway/protocols/ws_conn.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -103,6 +105,33 @@ static bool is_length(const struct http_text *value)
     return i == value->len && i > 0 && i <= 18;
 }
 
+static bool is_subprotocol(const struct http_text *text)
+{
+    size_t i = 0;
+
+    while (i < text->len && is_token_char(text->p[i])) {
+        i++;
+    }
+    return i == text->len && i > 0 && i <= HTTP_HEAD_SUBPROTOCOL_MAX;
+}
+
+/* Names of subprotocols are compared with their case (RFC 6455, section 4.2.2). */
+static void take_subprotocols(struct http_head *out, const struct http_text *value)
+{
+    const char *p = value->p;
+    const char *const end = value->p + value->len;
+
+    out->subprotocol_bytes += value->len;
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const struct http_text name = trimmed(p, comma ? comma : end);
+
+        out->names_our_protocol = out->names_our_protocol || http_text_is(&name, WS_PROTOCOL_NAME);
+        out->has_odd_subprotocol = out->has_odd_subprotocol || !is_subprotocol(&name);
+        p = comma ? comma + 1 : end;
+    }
+}
+
 static void take_header(struct http_head *out, const struct http_text *name,
                         const struct http_text *value)
 {
@@ -114,6 +143,8 @@ static void take_header(struct http_head *out, const struct http_text *name,
         set_once(out, &out->ws_key, value);
     } else if (is_word(name, "sec-websocket-version")) {
         set_once(out, &out->ws_version, value);
+    } else if (is_word(name, "sec-websocket-protocol")) {
+        take_subprotocols(out, value);
     } else if (is_word(name, "upgrade")) {
         out->upgrade_websocket = out->upgrade_websocket || list_has(value, "websocket");
     } else if (is_word(name, "connection")) {
@@ -216,9 +247,17 @@ static bool is_ws_key(const struct http_text *key)
     return true;
 }
 
+bool http_head_subprotocols_fit(const struct http_head *head)
+{
+    return head->subprotocol_bytes == 0 ||
+           (head->names_our_protocol && !head->has_odd_subprotocol &&
+            head->subprotocol_bytes <= HTTP_HEAD_SUBPROTOCOLS_MAX);
+}
+
 bool http_head_is_upgrade(const struct http_head *head)
 {
     return http_text_is(&head->method, "GET") && head->is_http11 && !head->has_repeats &&
            head->host.p && head->upgrade_websocket && head->connection_upgrade &&
-           is_ws_key(&head->ws_key) && http_text_is(&head->ws_version, "13");
+           is_ws_key(&head->ws_key) && http_text_is(&head->ws_version, "13") &&
+           http_head_subprotocols_fit(head);
 }

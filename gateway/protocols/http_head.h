@@ -30,10 +30,13 @@ struct http_head {
     bool is_http11;
     bool has_repeats; /* a header below came twice: no upgrade */
     struct http_text host, origin, ws_key, ws_version;
-    bool upgrade_websocket;  /* Upgrade names websocket */
-    bool connection_upgrade; /* Connection names upgrade */
-    bool accepts_events;     /* Accept names text/event-stream */
-    bool has_bad_length;     /* a Content-Length that is no number, or one beyond all sizes */
+    size_t subprotocol_bytes; /* of all Sec-WebSocket-Protocol together, 0 = none are offered */
+    bool names_our_protocol;  /* WS_PROTOCOL_NAME is among them */
+    bool has_odd_subprotocol; /* something among them is no name, or a long one */
+    bool upgrade_websocket;   /* Upgrade names websocket */
+    bool connection_upgrade;  /* Connection names upgrade */
+    bool accepts_events;      /* Accept names text/event-stream */
+    bool has_bad_length;      /* a Content-Length that is no number, or one beyond all sizes */
 };
 
 enum http_head_state http_head_parse(const char *text, size_t len, struct http_head *out);
@@ -42,6 +45,10 @@ bool http_text_is(const struct http_text *text, const char *word); /* exactly */
 /* False for what RFC 9112 wants refused though its lines are well-formed: HTTP/1.1 without Host
  * (section 3.2), or a Content-Length that is none (section 6.3). */
 bool http_head_is_acceptable(const struct http_head *head);
+/* Subprotocols that libwebsockets can choose from. It hangs up on others without a word. */
+#define HTTP_HEAD_SUBPROTOCOL_MAX  60  /* bytes of one name */
+#define HTTP_HEAD_SUBPROTOCOLS_MAX 120 /* of all */
+bool http_head_subprotocols_fit(const struct http_head *head);
 /* True for the handshake of RFC 6455, section 4.2.1 (path, origin and query are not looked at). */
 bool http_head_is_upgrade(const struct http_head *head);
 

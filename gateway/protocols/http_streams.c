@@ -8,9 +8,11 @@
 #include "gateway/protocols/http_streams.h"
 
 #include "gateway/gateway.h"
+#include "gateway/protocols/http_head.h"
 #include "gateway/protocols/http_media.h"
 #include "gateway/protocols/http_server.h"
 #include "gateway/protocols/query.h"
+#include "gateway/protocols/ws_conn.h"
 #include "gateway/stream_loop.h"
 
 #include <stdio.h>
@@ -254,6 +256,7 @@ static void refuse_upgrade(struct http_request *r)
 {
     const char *upgrade = http_request_header(r, "Upgrade");
     const char *version = http_request_header(r, "Sec-WebSocket-Version");
+    const char *offered = http_request_header(r, "Sec-WebSocket-Protocol");
     struct problem problem = {.reason = REJECT_BAD_UPGRADE};
     struct stream_query query;
 
@@ -269,6 +272,11 @@ static void refuse_upgrade(struct http_request *r)
     } else if (!http_request_header(r, "Sec-WebSocket-Key") ||
                strlen(http_request_header(r, "Sec-WebSocket-Key")) != 24) {
         problem.detail = "Sec-WebSocket-Key must be 16 bytes in base64";
+    } else if (offered && *offered &&
+               (!lists(offered, WS_PROTOCOL_NAME) ||
+                strlen(offered) > HTTP_HEAD_SUBPROTOCOLS_MAX)) {
+        problem.detail = "Sec-WebSocket-Protocol must name " WS_PROTOCOL_NAME
+                         ", among a few others at most, or be absent";
     } else if (atomic_load(&r->gateway->draining)) {
         http_refuse(r, REJECT_DRAINING, "new sessions are not opened any more");
         return;
@@ -281,7 +289,7 @@ static void refuse_upgrade(struct http_request *r)
         }
         problem.status = 426;
         problem.detail = "an upgrade must be the first request of its connection, by GET over "
-                         "HTTP/1.1 and without repeated headers";
+                         "HTTP/1.1, without repeated headers and odd names of subprotocols";
     }
     if (problem.status == 426) {
         http_answer_header(r, "Upgrade", "websocket");

@@ -116,12 +116,23 @@ def test_upgrades_that_are_not_granted(gateway, path, origin, status):
     ("Sec-WebSocket-Version: 8\r\n" + KEY, 426),
     ("Sec-WebSocket-Version: 13\r\n", 400),
     ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", 400),
+    *((f"Sec-WebSocket-Version: 13\r\n{KEY}Sec-WebSocket-Protocol: {offered}\r\n", 400)
+      for offered in ("other", "notifyhub.v1.jsonx", ",", "x" * 120 + ", notifyhub.v1.json")),
+    *((f"Sec-WebSocket-Version: 13\r\n{KEY}Sec-WebSocket-Protocol: {offered}\r\n", 426)
+      for offered in ("NotifyHub.v1.json", "a:b, notifyhub.v1.json", '"x", notifyhub.v1.json', "x" * 61 + ", notifyhub.v1.json")),
 ])
 def test_handshakes_that_are_wrong(gateway, lines, status):
     answer = raw(gateway.port, (f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nUpgrade: websocket\r\n"
                                 f"Connection: Upgrade\r\n{lines}\r\n").encode(), half_close=True)
     assert status_of(answer) == status, answer
     assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize("offered", ["notifyhub.v1.json", "other, notifyhub.v1.json", ", ".join(["x" * 60, "y" * 36, "notifyhub.v1.json"])])
+def test_our_subprotocol_is_chosen_from_what_is_offered(gateway, offered):
+    with WsClient(gateway.port, subprotocols=offered.split(", ")) as ws:
+        assert ws.subprotocol == "notifyhub.v1.json"
+        assert ws.wait_op("welcome")["protocol"] == "notifyhub.v1.json"
 
 
 def test_an_upgrade_from_a_listed_page_is_granted(hub, start_gateway):

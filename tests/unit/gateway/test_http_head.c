@@ -14,6 +14,10 @@
 #define KEY     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define UPGRADE "Host: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 #define VERSION "Sec-WebSocket-Version: 13\r\n"
+#define OFFER   "Sec-WebSocket-Protocol: "
+#define LONG                                                                                       \
+    "a-name-of-a-subprotocol-that-is-very-long-a-name-of-a-subprotocol-that-is-very-long-a-name-"  \
+    "of-a-subprotocol"
 
 static enum http_head_state parse(const char *text, struct http_head *out)
 {
@@ -123,6 +127,19 @@ static void upgrades_are_told_from_what_only_looks_like_one(void **state)
         {"GET /ws HTTP/1.1\r\nhost: h\r\nupgrade: h2c, WebSocket\r\nconnection: keep-alive\r\n"
          "connection: te, UPGRADE\r\n" KEY VERSION "\r\n",
          true},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "notifyhub.v1.json\r\n\r\n", true},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "other , notifyhub.v1.json\r\n\r\n",
+         true},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "other\r\n" OFFER
+         "notifyhub.v1.json\r\n\r\n",
+         true},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "\r\n\r\n", true},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "other\r\n\r\n", false},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "NotifyHub.v1.json\r\n\r\n", false},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "notifyhub.v1.jsonx\r\n\r\n", false},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER "a:b, notifyhub.v1.json\r\n\r\n", false},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER ",notifyhub.v1.json\r\n\r\n", false},
+        {"GET /ws HTTP/1.1\r\n" UPGRADE KEY VERSION OFFER LONG ",notifyhub.v1.json\r\n\r\n", false},
         {"POST /ws HTTP/1.1\r\n" UPGRADE KEY VERSION "\r\n", false},
         {"GET /ws HTTP/1.0\r\n" UPGRADE KEY VERSION "\r\n", false},
         {"GET /ws HTTP/1.1\r\n" UPGRADE VERSION "\r\n", false},
