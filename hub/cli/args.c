@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/pattern.h"
+#include "wire/position.h"
+
 #define OPTIONS_MAX 48
 /* Values that getopt_long() returns for the rows of the table, beyond any letter. */
 #define FIRST_VALUE 1000
@@ -206,6 +209,25 @@ int args_mistake(const struct cli *cli, const struct command_help *help, const c
     va_end(args);
     cli_error(cli, "%s: %s (see notifyhub %s --help)", help->name, text, help->name);
     return CLI_USAGE;
+}
+
+int args_check_reading(const struct cli *cli, const struct command_help *help, const char *since,
+                       const struct cli_list *patterns)
+{
+    struct since parsed;
+
+    if (since && since_parse(since, strlen(since), &parsed) != NHUB_OK) {
+        return args_mistake(cli, help,
+                            "--since %s: allowed are a position, a number, an RFC 3339 time, "
+                            "earliest, latest",
+                            since);
+    }
+    for (size_t i = 0; i < patterns->count; i++) {
+        if (pattern_check(patterns->items[i], strlen(patterns->items[i])) != NHUB_OK) {
+            return args_mistake(cli, help, "\"%s\" is no pattern", patterns->items[i]);
+        }
+    }
+    return CLI_OK;
 }
 
 /* Parsing. */

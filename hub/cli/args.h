@@ -45,5 +45,9 @@ bool args_parse(struct cli *cli, const struct command_help *help, const struct a
 /* A mistake that only the command can see; prints it with a hint and returns CLI_USAGE. */
 int args_mistake(const struct cli *cli, const struct command_help *help, const char *format, ...)
     NHUB_PRINTF(3, 4);
+/* What commands that read events are given: since (NULL = absent) and patterns. The same mistake
+ * gets the same words and CLI_USAGE, whoever would be asked; CLI_OK when there is none. */
+int args_check_reading(const struct cli *cli, const struct command_help *help, const char *since,
+                       const struct cli_list *patterns);
 
 #endif

@@ -103,17 +103,11 @@ static int from_hub(struct job *job)
 
     if (err == NHUB_OK) {
         err = nhub_history_create(&history, client, &query);
-        if (err == NHUB_EINVAL) {
-            status = args_mistake(job->cli, &help,
-                                  "--since %s: allowed are a position, a number, an RFC 3339 "
-                                  "time, earliest, latest",
-                                  job->since);
-        }
     }
     if (err == NHUB_OK) {
         err = print_all(job, history);
     }
-    if (err != NHUB_OK && err != NHUB_ECLOSED && status == CLI_OK) {
+    if (err != NHUB_OK && err != NHUB_ECLOSED) {
         status =
             cli_fail(job->cli, "read the history", err, client ? nhub_client_error(client) : NULL);
     }
@@ -281,6 +275,10 @@ int cmd_history(struct cli *cli, int argc, char **argv)
     }
     for (int i = 0; i < argc; i++) {
         job.patterns.items[job.patterns.count++] = argv[i];
+    }
+    status = args_check_reading(cli, &help, job.since, &job.patterns);
+    if (status != CLI_OK) {
+        return status;
     }
     job.timeout_ms = cli->timeout_ms ? cli->timeout_ms : DEFAULT_TIMEOUT_MS;
     job.format = out_format_of(cli);

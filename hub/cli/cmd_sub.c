@@ -80,16 +80,14 @@ static void on_gap(void *context, const nhub_gap *gap)
 }
 
 /* The statistics event and hub.* come only to those who name them, so "*" is everything else. */
-static nhub_err subscribe(struct sub_state *s, nhub_subscriber *subscriber, const char **out_bad)
+static nhub_err subscribe(struct sub_state *s, nhub_subscriber *subscriber)
 {
     if (s->patterns.count == 0) {
         return nhub_subscriber_on(subscriber, "*", on_event, s);
     }
     for (size_t i = 0; i < s->patterns.count; i++) {
-        nhub_err err = NHUB_OK;
+        const nhub_err err = nhub_subscriber_on(subscriber, s->patterns.items[i], on_event, s);
 
-        *out_bad = s->patterns.items[i];
-        err = nhub_subscriber_on(subscriber, s->patterns.items[i], on_event, s);
         if (err != NHUB_OK) {
             return err;
         }
@@ -146,25 +144,14 @@ static int sub_hub(struct sub_state *s)
         .gap_context = s,
     };
     nhub_subscriber *subscriber = NULL;
-    const char *bad = NULL;
     int status = CLI_OK;
     nhub_err err = nhub_subscriber_create(&subscriber, &options);
 
-    if (err == NHUB_EINVAL) {
-        return args_mistake(s->cli, &help,
-                            "--since %s: allowed are a position, a number, an RFC 3339 time, "
-                            "earliest, latest",
-                            s->since);
-    }
     if (err != NHUB_OK) {
         return cli_fail(s->cli, "subscribe", err, NULL);
     }
-    err = subscribe(s, subscriber, &bad);
-    if (err == NHUB_EINVAL) {
-        status = args_mistake(s->cli, &help, "\"%s\" is no pattern", bad);
-    } else {
-        status = err == NHUB_OK ? run(s, subscriber) : cli_fail(s->cli, "subscribe", err, NULL);
-    }
+    err = subscribe(s, subscriber);
+    status = err == NHUB_OK ? run(s, subscriber) : cli_fail(s->cli, "subscribe", err, NULL);
     nhub_subscriber_destroy(&subscriber);
     return status;
 }
@@ -207,6 +194,10 @@ int cmd_sub(struct cli *cli, int argc, char **argv)
     }
     for (int i = 0; i < argc; i++) {
         s.patterns.items[s.patterns.count++] = argv[i];
+    }
+    status = args_check_reading(cli, &help, s.since, &s.patterns);
+    if (status != CLI_OK) {
+        return status;
     }
     s.format = out_format_of(cli);
     if (cli->timeout_ms > 0) {

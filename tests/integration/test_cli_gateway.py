@@ -69,14 +69,16 @@ def test_ndjson(gateway, hub):
         assert dealer.request({"action": "position"})["seq"] == 1503
 
 
-def test_sub_over_sse(gateway):
+def test_sub_over_sse(gateway, start_gateway):
     for n in range(5):
         assert post(gateway.port, "/events", {"event_type": "a" if n % 2 else "b", "data": n}).status == 202
     done = expect(run(gateway, "sub", "--since", "earliest", "--count", "5"), DONE)
     assert [json.loads(line)["data"] for line in done.stdout.splitlines()] == list(range(5))
     done = expect(run(gateway, "sub", "a", "x*", "--since", "earliest", "--timeout", "1"), DONE)
     assert [json.loads(line)["data"] for line in done.stdout.splitlines()] == [1, 3]
-    expect(run(gateway, "sub", "--since", "tomorrow"), REFUSED, "", "answers 400")
+    expect(run(gateway, "sub", "--since", "tomorrow"), USAGE, "", "--since tomorrow: allowed are")
+    narrow = start_gateway(gateway.hub, "--gateway-max-patterns", "1").wait_connected()
+    expect(run(narrow, "sub", "a", "b"), REFUSED, "", "answers 400 too_many_patterns")
 
 
 def test_sub_resumes_after_the_gateway_was_away(hub, gateway):

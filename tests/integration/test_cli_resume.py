@@ -122,3 +122,14 @@ def test_history_tells_every_void_in_its_place(start_hub, start_gateway, door):
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line.get("data", line.get("reason")) for line in lines] == [0, "unclean_stop", 1, "unclean_stop", 2]
     assert [line["to"] for line in lines if "op" in line] == [f"{hub.epoch}-{seq - 1}" for seq in seqs]
+
+
+@pytest.mark.parametrize("command", ["sub", "history"])
+@pytest.mark.parametrize("door", ["hub", "gateway"])
+def test_mistakes_are_the_same_at_both_doors(reserve_port, command, door):
+    """Wrong usage is seen before anybody is asked, so neither hub nor gateway has to be there."""
+    flags = ["--gateway", f"http://127.0.0.1:{reserve_port()}"] if door == "gateway" else []
+    for args, told in ((["--since", "tomorrow"], "--since tomorrow: allowed are a position, a number"),
+                       (["--since", ""], "--since : allowed are"), (["a", "b\nc"], "is no pattern"), ([""], "is no pattern")):
+        done = notifyhub(None, command, *args, *flags)
+        assert done.returncode == USAGE and told in done.stderr and done.stdout == "", (args, done)
