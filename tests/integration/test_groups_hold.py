@@ -3,7 +3,9 @@
 import pytest
 
 from support.groups import Group
+from support.http import get, post, request
 from support.waiting import wait_until
+from support.ws import WsClient
 from support.zmq_clients import Dealer, event
 
 KIB = 1024
@@ -120,3 +122,53 @@ def test_too_much_held_refuses_durable_publishing_until_there_is_room(small_hub,
                 pass
         wait_until(lambda: publish_kib(dealer, 64, durability="journaled") is None, 60, "room again")
     group.close()
+
+
+def test_the_doors_of_a_gateway_say_why_nothing_durable_is_taken(small_hub, start_gateway):
+    port = start_gateway(small_hub("--hub-journal-hold-max-bytes", "1MiB")).wait_connected().port
+    assert request(port, "PUT", "/groups/g", {"since": "earliest", "hold": True}).status == 201
+    lines = [{"event_type": "a", "data": "x" * KIB}] * 64
+
+    def is_refused():
+        answer = post(port, "/events?durability=synced", lines, limit=30)
+        assert answer.status == 202 or answer.json["code"] in ("durability_lost", "durability_unavailable"), answer
+        return answer if answer.status == 503 and answer.json["code"] == "durability_unavailable" else None
+
+    refused = wait_until(is_refused, 60, "the gateway to refuse")
+    assert "hub.journal.hold_max_bytes" in refused.problem(503, "durability_unavailable")["detail"]
+    assert int(refused.headers["Retry-After"]) > 0
+    assert post(port, "/events", lines[0]).json["durability"] == "memory"
+    with WsClient(port) as ws:
+        ws.send({"op": "publish", "id": 1, "durability": "journaled", "event": lines[0]})
+        assert ws.wait_op("error", id=1)["code"] == "durability_unavailable"
+    wait_until(lambda: get(port, "/health").json["status"] == "degraded", 10, "health to say so")
+    assert "hold_max_bytes" in get(port, "/health").json["journal"]["why"]
+    assert get(port, "/health/ready").status == 200
+    assert request(port, "DELETE", "/groups/g").status == 204
+    wait_until(lambda: post(port, "/events?durability=synced", lines[0], limit=30).status == 202, 60, "room again")
+    wait_until(lambda: get(port, "/health").json["status"] == "ok", 10, "health to be well again")
+
+
+def test_age_does_not_take_what_is_held(start_hub):
+    hubs = [start_hub("--hub-journal-max-age", "1s", "--hub-history-events", "2", "--hub-stats-event", "") for _ in range(2)]
+    groups = [Group(hub) for hub in hubs]
+    dealers = [Dealer(hub) for hub in hubs]
+    for group, dealer, hold in zip(groups, dealers, (True, False)):
+        group.create(event_type="a", since="earliest", hold=hold)
+        assert dealer.publish(*[event("a", n) for n in range(10)])["success"]
+
+    def is_too_old():
+        for dealer in dealers:
+            assert dealer.publish(event("b"), durability="synced")["success"]
+        return oldest(dealers[1]) > 10
+
+    wait_until(is_too_old, 30, "age to take what nobody holds")
+    assert is_too_old() and oldest(dealers[0]) == 1
+    batch = groups[0].fetch(max=100, wait_ms=10000)
+    assert batch.gap is None and batch.data == list(range(10))
+    lost = groups[1].fetch(max=100, wait_ms=10000)
+    assert lost.gap["reason"] == "retention" and lost.data == []
+    assert groups[0].ack(batch.names)["count"] == 10
+    wait_until(lambda: is_too_old() and oldest(dealers[0]) > 10, 30, "age to take what is done")
+    for peer in groups + dealers:
+        peer.close()
