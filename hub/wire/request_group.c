@@ -233,6 +233,9 @@ static nhub_err read_gap(struct complaint *c)
         return request_refuse_field(c, "bad_value", "gap",
                                     "must have from, to and reason, as fetch has answered");
     }
+    if (strcmp(g->gap_from.epoch, g->gap_to.epoch) == 0 && g->gap_from.seq >= g->gap_to.seq) {
+        return request_refuse_field(c, "bad_value", "gap", "must end behind its beginning");
+    }
     g->gap_reason = json_string_value(reason);
     return NHUB_OK;
 }

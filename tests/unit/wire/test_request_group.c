@@ -216,6 +216,7 @@ static void a_gap_is_given_back_with_or_without_deliveries(void **state)
         "{\"from\":\"abcdefgh-1\",\"to\":9,\"reason\":\"retention\"}",
         "{\"from\":\"nothing\",\"to\":\"abcdefgh-9\",\"reason\":\"retention\"}",
         "{\"from\":\"abcdefgh-1\",\"to\":\"abcdefgh-9\",\"reason\":7}",
+        "{\"from\":\"abcdefgh-9\",\"to\":\"abcdefgh-9\",\"reason\":\"retention\"}",
     };
     struct fixture *f = *state;
     const struct request_group *g =
