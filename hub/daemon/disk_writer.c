@@ -16,9 +16,9 @@
 /* While memory for a mark is short, or trimming has more to do. */
 #define SOON_MS 10
 /* Events that nobody waits for are gathered so long (mode off: an interval): a commit of its own
- * for each of them would take the processor from those who deliver it, and hundreds share one at
- * full speed. */
-#define GATHER_MS 2
+ * for each of them would cost more of the processor than all else that the hub does with it, in the
+ * moment when others deliver it. */
+#define GATHER_MS 20
 /* Gathered, at most, before the time is over. */
 #define GATHER_BYTES (UINT64_C(4) << 20)
 #define RESERVE_MS   10000

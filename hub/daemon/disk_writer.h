@@ -3,7 +3,7 @@
  * and what happens when the disk is full or fails.
  *
  * Everything that waits when a commit begins goes into it, up to a limit, so a slow disk makes
- * larger groups rather than a longer queue. What nobody waits for is gathered for 2 ms before.
+ * larger groups rather than a longer queue. What nobody waits for is gathered for 20 ms before.
  * Modes (hub.journal.sync): commit, each commit is forced to the disk; interval, the data of a
  * commit are written and what points to them is forced each interval or when somebody wants it;
  * off, commits are gathered for an interval and nothing is forced.
