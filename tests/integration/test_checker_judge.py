@@ -496,6 +496,21 @@ def test_what_a_group_holds_is_not_lost_to_retention():
     assert world.words() == set()
 
 
+def test_a_hand_out_within_an_extended_time_is_found():
+    world, group = group_world()
+    first = group.deliveries[6]
+    first.end, first.until = "left", first.handed + 5
+    again = Delivery(first.where, 2, first.crc, first.pn, first.type, first.until + 0.1)
+    again.end = "acked"
+    again.tried = again.settled = again.handed + 0.1
+    group.deliveries.append(again)
+    assert world.words() == set()
+    again.handed = first.until - 0.1
+    assert world.words() == {"group_extended"}
+    first.until = None  # it was given back
+    assert world.words() == set()
+
+
 def away(world, group, numbers):
     """The members of the group were away; it handed out only these. Returns what is left for later."""
     group.deliveries = [d for d in group.deliveries if d.where[1] in numbers]

@@ -10,6 +10,7 @@ from .rounds import Runner
 from .schedule import TABLE
 from .slopes import Sampler
 
+LATE_S = 5.0  # who settles later than that is named
 FAULTY_ROUNDS = 10  # then it has seen enough
 SHORTEST_FOR_SLOPES_S = 900
 
@@ -72,6 +73,7 @@ class Campaign:
         counts = result.verdict.counts
         self.say(f"  {'ok' if not result.verdict.faults else 'FAULTY'}: {counts['numbers']} numbers, {counts['deliveries']} deliveries, "
                  f"{counts['told missing']} told missing, {counts['lost']} lost by the hub; settled {result.settled:.1f} s after the load"
+                 f"{''.join(f', {name} {late:.1f} s' for name, late in result.waits if late > LATE_S)}"
                  f"; {(time.monotonic() - self.began) / 60:.1f} of {self.options.minutes:g} min")
         for fault in result.verdict.faults:
             self.say(f"  {fault}")

@@ -36,6 +36,7 @@ class _Group:
         self.check_each_once_acked()
         self.check_after_ack()
         self.check_attempts()
+        self.check_extended()
         self.check_dead_letters()
         self.check_hold()
         if group.ordered:
@@ -94,6 +95,20 @@ class _Group:
             if len(set(attempts)) != len(attempts):
                 self.fault("group_two_members", f"{self.judge.name(key)}: one attempt was handed out twice: {attempts}")
                 return
+
+    def check_extended(self):
+        """What was extended is not handed out again before that time is over. Over restarts the wall clock counts, which
+        is stepped on purpose."""
+        if self.judge.case.disasters:
+            return
+        for key, deliveries in self.by_key.items():
+            for kept in deliveries:
+                if kept.until is None or kept.attempt is None:
+                    continue
+                self.verdict.counts["group extended"] += 1
+                if any(d.attempt is not None and d.attempt > kept.attempt and d.handed < kept.until for d in deliveries):
+                    self.fault("group_extended", f"{self.judge.name(key)} was handed out again before its extended time was over")
+                    return
 
     def check_order(self):
         """No event is handed out while an earlier one of its type is not done."""

@@ -15,6 +15,8 @@ import zmq
 from .lines import line_type, parse_line, parse_position
 from .transcript import RANKS, Delivery, Gap
 
+EXTEND_MS = 5000
+KEEP_S = 2.8  # an extended delivery is acknowledged so late, when its first time is over
 HOPELESS = 7  # in a group that gives up, every event whose number is a multiple of this fails whoever gets it
 DELIVERY = re.compile(rb'"delivery":"([a-z][a-z2-7]{7})-(\d+)\.(\d+)".*?"event":(\{"event_type":.*?,"epoch":"[a-z2-7]{8}"\})', re.S)
 
@@ -32,6 +34,7 @@ class Member(threading.Thread):
         self.spec, self.ports, self.worker = spec, ports, worker
         self.is_ended = self.must_leave = self.is_away = False
         self.sock, self.count = None, 0
+        self.kept = []  # deliveries that were extended, to be acknowledged later
 
     def run(self):
         while not self.is_ended:
@@ -48,29 +51,52 @@ class Member(threading.Thread):
                 time.sleep(0.1)
             elif found:
                 self.work(found)
+            self.finish_kept()
         self.drop()
 
     def work(self, deliveries):
         """Acknowledges all but a few: some are given back, some are left until their time is over. Where order is kept
         everything else of a type waits for that, so there they are fewer."""
-        acks, nacks = [], []
-        given_back, left = (3, 4) if self.spec["ordered"] else (20, 25)
+        acks, nacks, extends = [], [], []
+        given_back, left, longer = (3, 4, 4) if self.spec["ordered"] else (20, 25, 35)
         for delivery in deliveries:
             roll = (delivery.where[1] * 2654435761 + delivery.attempt * 40503) % 1000
             if is_hopeless(self.spec, delivery.where[1]):
                 nacks.append(delivery)
             elif delivery.attempt == 1 and roll < given_back:
                 nacks.append(delivery)
+            elif delivery.attempt == 1 and left <= roll < longer:
+                extends.append(delivery)
             elif delivery.attempt > 3 or roll >= left:
                 acks.append(delivery)
-        now = time.monotonic()
-        for delivery in acks:
-            delivery.tried = now
-            delivery.end = "unknown"
-        if acks:
-            self.settle("ack", acks, {}, "acked")
+        self.acknowledge(acks)
         if nacks:
             self.settle("nack", nacks, {"delay_ms": 200}, "nacked")
+        if extends:
+            self.extend(extends)
+
+    def acknowledge(self, deliveries):
+        now = time.monotonic()
+        for delivery in deliveries:
+            delivery.tried = now
+            delivery.end = "unknown"
+        if deliveries:
+            self.settle("ack", deliveries, {}, "acked")
+
+    def extend(self, deliveries):
+        """Asks for more time, and comes back to them when the first time is over."""
+        now = time.monotonic()
+        self.settle("extend", deliveries, {"visibility_ms": EXTEND_MS}, "left")
+        for delivery in deliveries:
+            if delivery.settled is not None and delivery.end == "left":
+                delivery.until, delivery.settled = now + EXTEND_MS / 1000, None
+                self.kept.append(delivery)
+
+    def finish_kept(self):
+        due = [d for d in self.kept if time.monotonic() >= d.handed + KEEP_S]
+        if due:
+            self.kept = [d for d in self.kept if d not in due]
+            self.acknowledge(due)
 
     def settle(self, action, deliveries, more, word):
         names = [f"{d.where[0]}-{d.where[1]}.{d.attempt}" for d in deliveries]

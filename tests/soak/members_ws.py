@@ -70,6 +70,13 @@ class WsMember(Member):
             raise TimeoutError(message["op"])
         return self.answers.pop(ident)
 
+    def drop(self):
+        """What a session held its gateway gives back."""
+        super().drop()
+        for delivery in self.kept:
+            delivery.until = None
+        self.kept = []
+
     def send(self, first, payload):
         size = len(payload)
         length = struct.pack("!B", 0x80 | size) if size < 126 else struct.pack("!BH", 0xFE, size) if size < 65536 else struct.pack(
@@ -134,7 +141,7 @@ class WsMember(Member):
         message = json.loads(payload)
         if message["op"] == "group_gap":
             self.take_gap(message["gap"])
-        elif message["op"] in ("consuming", "acked", "nacked", "pong") or message["op"] == "error" and message.get("id"):
+        elif message["op"] in ("consuming", "acked", "nacked", "extended", "pong") or message["op"] == "error" and message.get("id"):
             self.answers[message.get("id")] = message
         elif message["op"] != "welcome":
             self.note(f"an odd message: {message}")

@@ -20,6 +20,7 @@ class Round:
     def __init__(self, number, faults):
         self.number, self.faults, self.verdict = number, faults, None
         self.took = self.settled = 0.0
+        self.waits = []  # what had to be waited for after the load, with the time at which it was last seen to be behind
 
 
 class Runner:
@@ -45,7 +46,7 @@ class Runner:
         for worker in arena.publishers:
             worker.ask("pause")
         arena.heal()
-        problems = self.settle(number)
+        problems = self.settle(number, result)
         result.settled = time.monotonic() - begin - options["length"]
         result.verdict = self.compare(problems)
         result.took = time.monotonic() - begin
@@ -63,11 +64,20 @@ class Runner:
             if name:
                 self.arena.act(name, dice)
 
-    def settle(self, number):
+    def settle(self, number, result):
         """Waits until the publishers know everything, the hub is quiet and every subscriber has reached the mark."""
-        arena, problems = self.arena, []
-        end = time.monotonic() + seconds(SETTLE_S)
-        while time.monotonic() < end and any(worker.ask("busy") for worker in arena.publishers):
+        arena, problems, begin = self.arena, [], time.monotonic()
+        end = begin + seconds(SETTLE_S)
+
+        def waited_for(name):
+            result.waits = [w for w in result.waits if w[0] != name] + [(name, time.monotonic() - begin)]
+
+        while time.monotonic() < end:
+            busy = [p for worker in arena.publishers for p in worker.ask("busy")]
+            for p in busy:
+                waited_for(f"publisher {p}")
+            if not busy:
+                break
             time.sleep(0.1)
         arena.check_alive()
         before, since = None, time.monotonic()
@@ -91,6 +101,8 @@ class Runner:
             behind = {name: state for worker in (arena.streams, arena.natives)
                       for name, state in worker.ask("status").items() if state[0] < number and name != "sub raw"}
             groups = arena.groups_behind(mark) if not behind else []
+            for name in (*behind, *groups):
+                waited_for(name.split(":", 1)[0])
             if not behind and not groups:
                 return problems
             if time.monotonic() > end:

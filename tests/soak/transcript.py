@@ -169,14 +169,15 @@ class Delivery:
     """One hand-out of an event by a group: where, attempt, CRC of the line, and what became of it: "acked", "nacked",
     "left" (timed out on purpose), "unknown" (the answer to the ack never came), "stale". Times are monotonic: handed
     (the fetch was answered), tried (the ack was sent), settled (its answer came); rank: how well the ack is kept.
-    attempt None: not told; asked: when the fetch was sent, None where a member does not ask for each."""
+    attempt None: not told; asked: when the fetch was sent, None where a member does not ask for each; until: before that
+    the event is nobody else's, as the delivery was extended (None: it was not, or was given back)."""
 
-    __slots__ = ("where", "attempt", "crc", "pn", "type", "end", "handed", "tried", "settled", "rank", "asked")
+    __slots__ = ("where", "attempt", "crc", "pn", "type", "end", "handed", "tried", "settled", "rank", "asked", "until")
 
     def __init__(self, where, attempt, crc, pn, type_, handed, asked=None):
         self.where, self.attempt, self.crc, self.pn, self.type = where, attempt, crc, pn, type_
         self.handed, self.tried, self.settled, self.end, self.rank = handed, None, None, "left", SYNCED
-        self.asked = asked
+        self.asked, self.until = asked, None
 
 
 class GroupReading:
