@@ -3,7 +3,8 @@
  * a key's place in the queue.
  *
  * The table is at most half full, and a removal moves the followers back instead of leaving a
- * tombstone, so look-ups stay short for ever.
+ * tombstone, so look-ups stay short for ever. The queue has DEDUP_UNDO_MAX places more than keys:
+ * those that left last still stand in front of the first one, and can be brought back.
  */
 #include "daemon/dedup.h"
 
@@ -19,10 +20,12 @@ struct item {
     uint64_t content;
     uint64_t seq;
     int64_t time_ms;
+    bool made_room; /* another one had to leave for it */
 };
 
 struct dedup {
     struct hash_key secret;
+    uint64_t max_ids;
     struct item *queue; /* circular */
     uint64_t queue_cap;
     uint64_t first;
@@ -49,10 +52,11 @@ nhub_err dedup_create(struct dedup **out, uint64_t max_ids, uint64_t window_ms,
         return NHUB_ENOMEM;
     }
     d->secret = *secret;
-    d->queue_cap = max_ids;
+    d->max_ids = max_ids;
+    d->queue_cap = max_ids + DEDUP_UNDO_MAX;
     d->mask = slots - 1;
     d->window_ms = (int64_t)window_ms;
-    d->queue = calloc(max_ids, sizeof *d->queue);
+    d->queue = calloc(d->queue_cap, sizeof *d->queue);
     d->table = malloc(slots * sizeof *d->table);
     if (!d->queue || !d->table) {
         dedup_destroy(&d);
@@ -139,11 +143,20 @@ static void drop_oldest(struct dedup *d)
     d->count--;
 }
 
+/* The last one that left; nothing was added since that could stand in its place. */
+static void bring_back(struct dedup *d)
+{
+    d->first = (d->first + d->queue_cap - 1) % d->queue_cap;
+    d->table[find_slot(d, &d->queue[d->first].key)] = (uint32_t)d->first;
+    d->count++;
+}
+
 enum dedup_verdict dedup_check(struct dedup *d, const struct hash128 *key, uint64_t content,
                                uint64_t seq, int64_t now_ms, uint64_t *out_seq)
 {
     uint64_t slot;
     uint64_t place;
+    bool made_room;
 
     while (d->count > 0 && now_ms - d->queue[d->first].time_ms > d->window_ms) {
         drop_oldest(d);
@@ -155,12 +168,14 @@ enum dedup_verdict dedup_check(struct dedup *d, const struct hash128 *key, uint6
         *out_seq = known->seq;
         return known->content == content ? DEDUP_DUPLICATE : DEDUP_CONFLICT;
     }
-    if (d->count == d->queue_cap) {
+    made_room = d->count == d->max_ids;
+    if (made_room) {
         drop_oldest(d);
         slot = find_slot(d, key); /* the removal may have moved entries into this gap */
     }
     place = (d->first + d->count) % d->queue_cap;
-    d->queue[place] = (struct item){.key = *key, .content = content, .seq = seq, .time_ms = now_ms};
+    d->queue[place] = (struct item){
+        .key = *key, .content = content, .seq = seq, .time_ms = now_ms, .made_room = made_room};
     d->table[slot] = (uint32_t)place;
     d->count++;
     *out_seq = seq;
@@ -176,12 +191,17 @@ void dedup_clear(struct dedup *d)
 
 void dedup_undo(struct dedup *d, uint64_t count)
 {
-    /* More may have been added than the table holds: the first of them have left already. */
+    assert(count <= DEDUP_UNDO_MAX);
+    /* From the last one on, so that the first of more than the table holds come back in between and
+     * leave in their turn. */
     for (uint64_t i = 0; i < count && d->count > 0; i++) {
         const uint64_t place = (d->first + d->count - 1) % d->queue_cap;
 
         clear_slot(d, find_slot(d, &d->queue[place].key));
         d->count--;
+        if (d->queue[place].made_room) {
+            bring_back(d);
+        }
     }
 }
 

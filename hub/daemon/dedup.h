@@ -7,7 +7,8 @@
  * leaves when it is older than the window or when the table is full.
  *
  * Adding may be taken back as long as nothing else was added: a batch that is all or nothing adds
- * its keys while it checks, and undoes them when one of its events is refused.
+ * its keys while it checks, and undoes them when one of its events is refused. The keys that had to
+ * leave for those come back, so that a bad batch costs nobody else a key.
  *
  * Threads: none inside.
  */
@@ -18,6 +19,9 @@
 
 #include <notifyhub/error.h>
 #include <stdbool.h>
+
+/* So many additions can be taken back without a trace. */
+#define DEDUP_UNDO_MAX 10000
 
 struct dedup;
 
@@ -44,7 +48,7 @@ enum dedup_verdict dedup_check(struct dedup *d, const struct hash128 *key, uint6
                                uint64_t seq, int64_t now_ms, uint64_t *out_seq);
 /* Forgets all keys. */
 void dedup_clear(struct dedup *d);
-/* Takes the last `count` additions back. */
+/* Takes the last `count` additions back, at most DEDUP_UNDO_MAX. */
 void dedup_undo(struct dedup *d, uint64_t count);
 
 uint64_t dedup_count(const struct dedup *d);

@@ -4,11 +4,14 @@
 #include "daemon/publish.h"
 
 #include "base/log.h"
+#include "daemon/dedup.h"
 #include "daemon/envelope.h"
 #include "daemon/publish_answer.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(PUBLISH_MAX_EVENTS <= DEDUP_UNDO_MAX, "a refused batch leaves ids behind");
 
 /* A request that waits for room in the journal. */
 struct held {

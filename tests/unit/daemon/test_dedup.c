@@ -121,6 +121,46 @@ static void what_is_taken_back_is_new_again(void **state)
     dedup_destroy(&d);
 }
 
+static void add_new(struct dedup *d, unsigned from, unsigned to)
+{
+    char id[16];
+    uint64_t seq = 0;
+
+    for (unsigned n = from; n < to; n++) {
+        snprintf(id, sizeof id, "%u", n);
+        assert_int_equal(add(d, id, "1", n, 0, &seq), DEDUP_NEW);
+    }
+}
+
+static void what_had_to_leave_for_what_is_taken_back_returns(void **state)
+{
+    static const unsigned batches[] = {1, 30, 100, 101, 250, DEDUP_UNDO_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        struct dedup *d = make(100, 1000);
+        uint64_t seq = 0;
+        char id[16];
+
+        add_new(d, 1, 131); /* 1 to 30 have left for good */
+        for (int again = 0; again < 3; again++) {
+            add_new(d, 1000, 1000 + batches[i]);
+            assert_int_equal(dedup_count(d), 100);
+            dedup_undo(d, batches[i]);
+            assert_int_equal(dedup_count(d), 100);
+        }
+        for (unsigned n = 31; n < 131; n++) {
+            snprintf(id, sizeof id, "%u", n);
+            assert_int_equal(add(d, id, "1", 9999, 0, &seq), DEDUP_DUPLICATE);
+            assert_int_equal(seq, n);
+        }
+        add_new(d, 1000, 1001); /* and the oldest one leaves next */
+        assert_int_equal(add(d, "32", "1", 9999, 0, &seq), DEDUP_DUPLICATE);
+        assert_int_equal(add(d, "31", "1", 9999, 0, &seq), DEDUP_NEW);
+        dedup_destroy(&d);
+    }
+}
+
 /* The model: the ids in the queue, oldest first. */
 #define MODEL_IDS 50
 struct model {
@@ -138,11 +178,15 @@ static void model_drop(struct model *m)
     m->count--;
 }
 
-static uint64_t model_add(struct model *m, unsigned id, uint64_t seq, int64_t now)
+static void model_expire(struct model *m, int64_t now)
 {
     while (m->count > 0 && now - m->times[0] > 40) {
         model_drop(m);
     }
+}
+
+static uint64_t model_add(struct model *m, unsigned id, uint64_t seq, int64_t now)
+{
     for (size_t i = 0; i < m->count; i++) {
         if (m->ids[i] == id) {
             return m->seqs[i];
@@ -170,18 +214,21 @@ static void it_behaves_like_a_list_under_random_work(void **state)
     for (uint64_t seq = 1; seq <= 200000; seq++) {
         unsigned number, step;
         uint64_t got, wanted;
+        struct model before;
 
         random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         number = (unsigned)(random >> 40) % 120;
         step = (unsigned)(random >> 33) % 8;
         now += step == 0 ? 5 : 0;
         snprintf(id, sizeof id, "%u", number);
+        model_expire(&model, now);
+        before = model;
         wanted = model_add(&model, number, seq, now);
         (void)add(d, id, "x", seq, now, &got);
         assert_int_equal(got, wanted);
         if (step == 1 && got == seq) {
             dedup_undo(d, 1);
-            model.count--;
+            model = before;
         }
         assert_int_equal(dedup_count(d), model.count);
     }
@@ -208,6 +255,7 @@ int main(void)
         cmocka_unit_test(an_id_leaves_with_the_window),
         cmocka_unit_test(the_oldest_id_leaves_when_the_table_is_full),
         cmocka_unit_test(what_is_taken_back_is_new_again),
+        cmocka_unit_test(what_had_to_leave_for_what_is_taken_back_returns),
         cmocka_unit_test(it_behaves_like_a_list_under_random_work),
         cmocka_unit_test(useless_limits_are_refused),
     };

@@ -235,6 +235,29 @@ static void a_refused_batch_leaves_no_ids_behind(void **state)
     assert_true(answer_has("\"first_seq\":1,"));
 }
 
+static void a_refused_batch_costs_nobody_elses_ids(void **state)
+{
+    char text[120];
+
+    (void)state;
+    for (int i = 0; i < 100; i++) { /* as many as are remembered */
+        snprintf(text, sizeof text, EVENT(",\"id\":\"old %d\""), i);
+        add_event(text);
+    }
+    run(ATOMIC, false);
+    for (int i = 0; i < 150; i++) {
+        snprintf(text, sizeof text, EVENT(",\"id\":\"new %d\""), i);
+        add_event(text);
+    }
+    add_event("bad");
+    run(ATOMIC, false);
+    assert_true(answer_has("\"code\":\"bad_json\",\"index\":150"));
+    assert_int_equal(intake_dedup_ids(intake), 100);
+    add_event(EVENT(",\"id\":\"old 0\""));
+    run(ATOMIC, false);
+    assert_true(answer_has("\"results\":[{\"index\":0,\"seq\":1,\"duplicate\":true}]"));
+}
+
 static void without_numbers_nothing_happens(void **state)
 {
     static const char *const requests[] = {ATOMIC, EACH};
@@ -545,6 +568,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(a_batch_is_numbered_in_a_row),
         ROW(a_refused_batch_leaves_no_ids_behind),
+        ROW(a_refused_batch_costs_nobody_elses_ids),
         ROW(without_numbers_nothing_happens),
         ROW(a_pushed_event_without_a_number_is_counted_and_may_come_again),
         ROW(a_stopping_hub_numbers_nothing),
