@@ -37,7 +37,7 @@ enum reject_reason reject_reason_from_code(const char *code)
 const char *drop_reason_code(enum drop_reason reason)
 {
     static const char *const words[DROP_REASONS] = {"slow_disconnect", "slow_oldest", "slow_latest",
-                                                    "memory"};
+                                                    "memory", "stalled"};
 
     return (unsigned)reason < DROP_REASONS ? words[reason] : "unknown";
 }

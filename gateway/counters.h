@@ -74,10 +74,11 @@ enum drop_reason {
     DROP_SLOW_OLDEST,
     DROP_SLOW_LATEST,
     DROP_MEMORY,
+    DROP_STALLED,
     DROP_REASONS
 };
-const char *drop_reason_code(
-    enum drop_reason reason); /* "slow_disconnect", "slow_oldest", "slow_latest", "memory" */
+/* "slow_disconnect", "slow_oldest", "slow_latest", "memory", "stalled" */
+const char *drop_reason_code(enum drop_reason reason);
 
 struct gateway_counters {
     counter connections_total; /* accepted by the front door */

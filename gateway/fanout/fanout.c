@@ -287,6 +287,12 @@ static void give_up_spare(struct fanout *f)
     }
 }
 
+/* Events of its stream that a session still has before it. */
+static uint64_t waiting_events(const struct session *s)
+{
+    return s->state == STATE_LAGGING ? s->stream->end - s->at : 0;
+}
+
 /* All together hold too much: what nobody needs now goes first, then who costs most. */
 static void keep_within_memory(struct fanout *f)
 {
@@ -314,8 +320,7 @@ static void keep_within_memory(struct fanout *f)
         }
         st = most->stream;
         if (!lag_set_aside(most)) {
-            counter_bump(&f->counters->dropped[DROP_MEMORY],
-                         most->state == STATE_LAGGING ? most->stream->end - most->at : 0);
+            counter_bump(&f->counters->dropped[DROP_MEMORY], waiting_events(most));
             session_fail(most, SESSION_END_MEMORY);
         }
         if (st) {
@@ -390,6 +395,7 @@ static void end_stalled(struct fanout *f)
         struct session *s = list_entry(pos, struct session, blocked);
 
         if (f->now_ms - s->blocked_ms >= STALL_MS) {
+            counter_bump(&f->counters->dropped[DROP_STALLED], waiting_events(s));
             session_fail(s, SESSION_END_STALLED);
         }
     }
@@ -403,11 +409,8 @@ static uint64_t largest_lag(struct fanout *f)
 
     list_foreach (pos, tmp, &f->blocked) {
         const struct session *s = list_entry(pos, struct session, blocked);
-        const uint64_t lag = s->state == STATE_LAGGING && s->stream ? s->stream->end - s->at : 0;
 
-        if (lag > most) {
-            most = lag;
-        }
+        most = waiting_events(s) > most ? waiting_events(s) : most;
     }
     return most;
 }

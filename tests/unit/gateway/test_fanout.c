@@ -352,11 +352,15 @@ static void a_session_that_takes_nothing_for_a_minute_is_ended(void **state)
     assert_int_equal(subscribe_to(s, "t"), NHUB_OK);
     feed_event(b, 1, "t");
     bench_turns(b);
+    feed_event(b, 2, "t");
+    feed_event(b, 3, "t");
+    bench_turns(b);
     bench_seconds(b, 59);
     assert_int_equal(s->ends, 0);
     bench_seconds(b, 2);
     assert_int_equal(s->ends, 1);
     assert_int_equal(s->why, SESSION_END_STALLED);
+    assert_int_equal(counter_get(&b->counters.dropped[DROP_STALLED]), 2);
     close_session(s);
 }
 
