@@ -49,6 +49,7 @@ static void disk_state(const struct journal *j, struct journal_state *out)
         .trimmed = d->report.trimmed,
         .max_bytes = d->o.max_bytes,
         .trimmed_us = d->trimmed_us,
+        .newest_us = d->newest_us,
         .journaled = d->journaled,
         .synced = d->synced,
         .pending_bytes = d->pending_bytes,

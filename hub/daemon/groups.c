@@ -19,9 +19,16 @@
 /* What the journal holds for a group may be this old. */
 #define HOLD_EVERY_MS 200
 
-struct group_now groups_now(void)
+/* The wall clock as far as it goes on. When it is set back, what was noted before would seem to lie
+ * far ahead after a restart, and events would wait as long. */
+struct group_now groups_now(struct groups *gs)
 {
-    return (struct group_now){.mono_ms = clock_mono_ms(), .wall_ms = clock_wall_us() / 1000};
+    const int64_t wall_ms = clock_wall_us() / 1000;
+
+    if (wall_ms > gs->newest_wall_ms) {
+        gs->newest_wall_ms = wall_ms;
+    }
+    return (struct group_now){.mono_ms = clock_mono_ms(), .wall_ms = gs->newest_wall_ms};
 }
 
 /* ---- who has something to do ---- */
@@ -114,7 +121,7 @@ static void note_numbered(void *context, const char *type, size_t type_len, uint
 static void take_back(void *context, const struct group_parcel_slip *slip)
 {
     struct groups *gs = context;
-    const struct group_now now = groups_now();
+    const struct group_now now = groups_now(gs);
 
     for (size_t i = 0; i < gs->max; i++) {
         struct groups_seat *seat = &gs->seats[i];
@@ -245,14 +252,18 @@ static nhub_err create_tables(struct groups *gs)
 
 nhub_err groups_create(struct groups **out, const struct groups_parts *parts)
 {
-    const struct group_now now = groups_now();
     struct groups *gs = calloc(1, sizeof *gs);
+    struct journal_state state;
+    struct group_now now;
     nhub_err err;
 
     if (!gs) {
         return NHUB_ENOMEM;
     }
     gs->parts = *parts;
+    journal_state(parts->journal, &state);
+    gs->newest_wall_ms = state.newest_us / 1000;
+    now = groups_now(gs);
     gs->host_parts = (struct group_host_parts){.journal = parts->journal,
                                                .intake = parts->intake,
                                                .settings = parts->settings,
@@ -430,7 +441,7 @@ static void work_on(struct groups *gs, struct group_host *h, const struct group_
 
 bool groups_work(struct groups *gs, bool is_busy)
 {
-    const struct group_now now = groups_now();
+    const struct group_now now = groups_now(gs);
     const int64_t deadline_ns =
         clock_mono_ns() + (is_busy ? GROUPS_BUSY_TURN_US : GROUPS_TURN_US) * INT64_C(1000);
     struct group_host *h;

@@ -128,7 +128,7 @@ static nhub_err seat_group(struct groups *gs, const struct request *r,
                            struct groups_seat **out)
 {
     const struct group_rules rules = rules_of(r);
-    const struct group_now now = groups_now();
+    const struct group_now now = groups_now(gs);
     struct group *group = NULL;
     struct group_gap gap;
     bool has_gap;
@@ -381,7 +381,7 @@ static void run_deliveries(struct groups *gs, struct call *call)
 {
     const struct request_group *want = &call->request.group;
     struct groups_seat *seat = find_or_refuse(gs, call);
-    const struct group_now now = groups_now();
+    const struct group_now now = groups_now(gs);
     struct groups_outcome outcome;
     struct group_gap gap;
     struct buf members;

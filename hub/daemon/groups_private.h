@@ -31,7 +31,8 @@ struct groups {
     int64_t due_ms;       /* nothing is due before it */
     int64_t next_note_ms; /* when cursors are written down the next time */
     int64_t next_hold_ms;
-    uint64_t held_from; /* as the journal knows */
+    int64_t newest_wall_ms; /* the wall clock has been here, perhaps before the last start */
+    uint64_t held_from;     /* as the journal knows */
     bool is_stopping;
     bool has_changes;
     bool has_retries;         /* some group waits for the journal to come further */
@@ -39,7 +40,7 @@ struct groups {
     _Atomic uint64_t in_flight;
 };
 
-struct group_now groups_now(void);
+struct group_now groups_now(struct groups *gs);
 struct groups_seat *groups_find(const struct groups *gs, const char *name); /* NULL: none */
 /* Takes the group and the patterns' reference. Errors: NHUB_EFULL too many groups; NHUB_ENOMEM. */
 NHUB_MUST_USE nhub_err groups_add(struct groups *gs, const char *name,

@@ -71,6 +71,7 @@ struct journal_state {
     uint64_t max_bytes; /* limits in force */
     uint64_t max_records;
     int64_t trimmed_us; /* arrival of the youngest record that is not kept any more, 0 = none */
+    int64_t newest_us;  /* the latest arrival, also of before the last start, 0 = none */
     const struct journal_void *voids; /* ascending, until the next call of the journal */
     size_t void_count;
     uint64_t journaled, synced; /* all up to here have this durability; 0 without a disk */

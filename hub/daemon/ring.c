@@ -285,6 +285,7 @@ static void ring_state(const struct journal *j, struct journal_state *out)
         .max_bytes = r->limits.max_bytes,
         .max_records = r->limits.max_events,
         .trimmed_us = r->trimmed_us,
+        .newest_us = r->newest_us,
     };
 }
 

@@ -75,6 +75,32 @@ def test_a_group_survives(start_hub, group_of, how):
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_clock_that_is_set_back_does_not_hold_events_back(start_hub, group_of, tmp_path, how):
+    """What is noted by a clock that was an hour ahead is not waited for an hour long."""
+    clock = str(tmp_path / "clock")
+    hub = start_hub(wait=False)
+    hub.env = faults.environment(hub.journal_folder, program(hub.program_name), clock=clock)
+    hub.start()
+    group = group_of(hub)
+    group.create(since="earliest", visibility_ms=500)
+    faults.control(clock, 3600)
+    with Dealer(hub) as dealer:
+        wait_until(lambda: dealer.request({"action": "position"})["timestamp"] > time.time() + 3000, 10, "the clock")
+    seqs = list(publish(hub, 2))
+    batch = group.fetch(max=2)
+    assert [e["seq"] for e in batch.events] == seqs
+    assert group.nack(batch.names[0], delay_ms=500)["count"] == 1
+    faults.control(clock, 0)
+    with Dealer(hub) as dealer:
+        wait_until(lambda: dealer.request({"action": "position"})["timestamp"] < time.time() + 100, 10, "the clock")
+    again(hub, how)
+    group = group_of(hub)
+    found = []
+    wait_until(lambda: found.extend(group.fetch(max=2, wait_ms=1000).events) or len(found) >= 2, 20, "both to come again")
+    assert sorted(e["seq"] for e in found[:2]) == seqs
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
 def test_time_goes_on_while_the_hub_is_away(start_hub, group_of, how):
     hub = start_hub()
     group = group_of(hub)
