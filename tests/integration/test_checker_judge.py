@@ -505,7 +505,7 @@ def test_a_hand_out_within_an_extended_time_is_found():
     again.tried = again.settled = again.handed + 0.1
     group.deliveries.append(again)
     assert world.words() == set()
-    again.handed = first.until - 0.1
+    again.handed = first.until - 0.2
     assert world.words() == {"group_extended"}
     first.until = None  # it was given back
     assert world.words() == set()

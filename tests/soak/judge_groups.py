@@ -7,6 +7,9 @@ def judge_group(judge, group):
     _Group(judge, group).run()
 
 
+TURN_S = 0.1  # the hub reckons from the begin of a turn of its loop, which may lie before the request was sent
+
+
 def _is_after(delivery, ack):
     """Was this surely handed out after the answer to that acknowledgement? An earlier attempt may have been under way all
     the time, on a slow link; where no attempt is told, only one that was asked for later is a later one."""
@@ -106,7 +109,7 @@ class _Group:
                 if kept.until is None or kept.attempt is None:
                     continue
                 self.verdict.counts["group extended"] += 1
-                if any(d.attempt is not None and d.attempt > kept.attempt and d.handed < kept.until for d in deliveries):
+                if any(d.attempt is not None and d.attempt > kept.attempt and d.handed < kept.until - TURN_S for d in deliveries):
                     self.fault("group_extended", f"{self.judge.name(key)} was handed out again before its extended time was over")
                     return
 
