@@ -33,9 +33,10 @@ def test_nothing_is_lost_silently(tmp_path, seed):
     assert counts["numbers"] > 100 and counts["acked"] > 50 and counts["expected"] > counts["numbers"]
     for door in ("ws", "sse", "history", "command", "sub"):
         assert counts[f"deliveries {door}"] > 0, door
-    for door in ("router", "http", "ws", "command", "exec"):
+    for door in ("router", "http", "ws", "command"):
         assert counts[f"handed out {door}"] > 0, door
-    assert counts["dead letters of groups"] > 0
+    if FACTOR == 1:  # with fewer events hardly any are of the rare type, which is what these live on
+        assert counts["handed out exec"] > 0 and counts["dead letters of groups"] > 0
 
 
 def test_these_seeds_have_every_fault():
