@@ -1,8 +1,8 @@
 /*
  * ws: what the library tells us becomes calls of ws_conn, and the other way round.
  *
- * A peer is made before the library knows the socket, because the query of the request is read from
- * the unread head: the library would hand it out decoded, and decoding twice is wrong.
+ * A peer is made before the library knows the socket, because the head of the request is read by
+ * ourselves (ws_head.h).
  *
  * Nothing is written while the library holds a part of an earlier write: a second write would make
  * that grow without bound, or end inside a frame.
@@ -17,6 +17,7 @@
 #include "gateway/fanout/list.h"
 #include "gateway/memory_ceiling.h"
 #include "gateway/protocols/ws_frame.h"
+#include "gateway/protocols/ws_head.h"
 #include "gateway/protocols/ws_selftest.h"
 
 #include <errno.h>
@@ -28,7 +29,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEAD_MAX       16384
 #define RX_BUFFER      1024  /* per connection */
 #define TX_PACKET      65536 /* the library sends at most this at once */
 #define HANDSHAKE_S    10
@@ -43,6 +43,7 @@ struct ws_server {
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct lws_protocols protocols[2];
+    struct ws_peer *adopting; /* whose connection the library is taking at this moment */
     void *foreign_loops[1];
     struct list peers; /* those whose handshake is done */
     size_t count;
@@ -382,10 +383,25 @@ static void on_closing(struct ws_peer *p)
     }
 }
 
+/* A head that was given along is read before the library knows whose the connection is. */
+static struct ws_peer *peer_of(struct lws *wsi, enum lws_callback_reasons reason)
+{
+    struct ws_peer *p = lws_get_opaque_user_data(wsi);
+    struct ws_server *server = NULL;
+
+    if (!p && (reason == LWS_CALLBACK_ESTABLISHED || reason == LWS_CALLBACK_WSI_DESTROY) &&
+        (server = lws_context_user(lws_get_context(wsi))) && server->adopting) {
+        p = server->adopting;
+        server->adopting = NULL;
+        lws_set_opaque_user_data(wsi, p);
+    }
+    return p;
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
-    struct ws_peer *p = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+    struct ws_peer *p = wsi ? peer_of(wsi, reason) : NULL;
 
     (void)user;
     if (!p) {
@@ -419,34 +435,6 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         break;
     }
     return 0;
-}
-
-/* What stands behind '?' in the request line of an unread head. */
-static nhub_err read_query(int fd, struct ws_server *server, struct stream_query *out)
-{
-    char head[HEAD_MAX];
-    char detail[160];
-    enum reject_reason reason = REJECT_BAD_QUERY;
-    const ssize_t n = recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
-    const char *line_end = n > 0 ? memchr(head, '\r', (size_t)n) : NULL;
-    const char *target = line_end ? memchr(head, ' ', (size_t)(line_end - head)) : NULL;
-    const char *end = target ? memchr(target + 1, ' ', (size_t)(line_end - target - 1)) : NULL;
-    const char *query = end ? memchr(target, '?', (size_t)(end - target)) : NULL;
-    nhub_err err = NHUB_OK;
-
-    memset(out, 0, sizeof *out);
-    if (!end) {
-        return NHUB_EPROTO;
-    }
-    if (query) {
-        err = query_parse(query + 1, (size_t)(end - query - 1), QUERY_DOOR_WS,
-                          (size_t)server->env->settings->gateway.max_patterns, out, &reason, detail,
-                          sizeof detail);
-    }
-    if (err != NHUB_OK) {
-        ws_conn_count_reject(server->env, reason);
-    }
-    return err;
 }
 
 /* The library's answer to the upgrade, our welcome and the answer to the query's subscription leave
@@ -487,23 +475,36 @@ static void adopt_peer(struct ws_server *server, struct ws_peer *p, int fd)
 void ws_adopt(struct ws_server *server, int fd)
 {
     struct ws_peer *p = calloc(1, sizeof *p);
+    const size_t freed = server->freed;
+    struct lws *wsi = NULL;
+    struct buf head;
 
-    if (!p) {
-        (void)close(fd);
-        count_closed(server);
-        return;
-    }
-    p->server = server;
-    if (read_query(fd, server, &p->query) != NHUB_OK) {
-        query_free(&p->query);
+    buf_init(&head);
+    if (!p || !ws_head_take(fd, server->env, &p->query, &head)) {
+        if (p) {
+            query_free(&p->query);
+        }
         free(p);
+        buf_fini(&head);
         (void)close(fd);
         count_closed(server);
         return;
     }
     p->is_counted = true;
+    p->server = server;
+    list_init(&p->link);
+    buf_init(&p->message);
+    buf_init(&p->rest);
     prepare_socket(p, fd);
-    adopt_peer(server, p, fd);
+    server->adopting = p;
+    wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, head.data, head.len);
+    if (wsi && server->adopting) {
+        lws_set_opaque_user_data(wsi, p); /* it is not done with the head yet */
+    } else if (!wsi && server->freed == freed) {
+        peer_free(p); /* it has closed the descriptor, and never came as far as to know the peer */
+    }
+    server->adopting = NULL;
+    buf_fini(&head);
 }
 
 size_t ws_count(const struct ws_server *server)
@@ -635,11 +636,12 @@ nhub_err ws_create(struct ws_server **out, struct event_loop *loop, struct ws_en
     info.protocols = server->protocols;
     info.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
     info.foreign_loops = server->foreign_loops;
+    info.user = server;
     info.gid = -1;
     info.uid = -1;
     info.timeout_secs = HANDSHAKE_S;
     info.retry_and_idle_policy = &no_pings;
-    info.max_http_header_data = HEAD_MAX;
+    info.max_http_header_data = WS_HEAD_MAX;
     info.max_http_header_pool = 256;
     server->context = lws_create_context(&info);
     if (server->context) {

@@ -128,6 +128,22 @@ def test_handshakes_that_are_wrong(gateway, lines, status):
     assert b"application/problem+json" in answer
 
 
+@pytest.mark.parametrize("at", range(7), ids=lambda at: f"line{at}")
+@pytest.mark.parametrize("header", ["User: bob", "X-Auth: abc", "Sec: y", "A: y", "Sec-WebSocket-Extensions: " + "e" * 1000])
+def test_headers_that_mean_nothing_here_do_not_matter_at_any_place(gateway, header, at):
+    lines = [f"Host: 127.0.0.1:{gateway.port}", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+             KEY.strip(), "Sec-WebSocket-Protocol: notifyhub.v1.json"]
+    lines.insert(at, header)
+    with connect(gateway.port) as sock:
+        sock.sendall(("GET /ws?event_type=a HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = b""
+        while b"subscribed" not in answer:
+            piece = sock.recv(4096)
+            assert piece, answer
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 101 ") and b"Sec-WebSocket-Protocol: notifyhub.v1.json\r\n" in answer
+
+
 @pytest.mark.parametrize("offered", ["notifyhub.v1.json", "other, notifyhub.v1.json", ", ".join(["x" * 60, "y" * 36, "notifyhub.v1.json"])])
 def test_our_subprotocol_is_chosen_from_what_is_offered(gateway, offered):
     with WsClient(gateway.port, subprotocols=offered.split(", ")) as ws:
