@@ -61,7 +61,10 @@ class GroupWorker:
             for name, reading in self.readings.items():
                 reading.end = end
                 result.append(reading)
-                self.readings[name] = GroupReading(name, end, **GROUPS[name])
+                after = self.readings[name] = GroupReading(name, end, **GROUPS[name])
+                late = [d for d in reading.deliveries if d.where[0] == end[0] and d.where[1] > end[1]]
+                after.deliveries += late  # came behind the mark: the next round's
+                reading.deliveries = [d for d in reading.deliveries if d not in late]
             return result
         if word == "away":  # members of these groups are away until further notice
             for member in self.members:

@@ -27,7 +27,7 @@ class Runner:
     def __init__(self, arena, seed, options, say=print, sampler=None):
         self.arena, self.seed, self.options, self.say, self.sampler = arena, seed, options, say, sampler
         self.carried, self.arrears, self.last_case = set(), {}, None
-        self.stored_start = arena.position()
+        self.stored_start = self.mark = arena.position()
 
     def run(self, number, is_steady):
         """One round; returns the Round."""
@@ -90,7 +90,7 @@ class Runner:
         while time.monotonic() < end:
             found = arena.asker.ask({"action": "publish"}, make_mark(number).encode())
             if found and found[0]["success"]:
-                mark = (found[0]["epoch"], found[0]["last_seq"])
+                mark = self.mark = (found[0]["epoch"], found[0]["last_seq"])
                 break
             time.sleep(0.2)
         else:
@@ -116,7 +116,7 @@ class Runner:
         arena = self.arena
         readings = [r for worker in (arena.streams, arena.natives) for r in worker.ask("collect")]
         publishings = [p for worker in arena.publishers for p in worker.ask("collect")]
-        groups = arena.group_worker.ask("collect", arena.position()) if arena.group_worker else []
+        groups = arena.group_worker.ask("collect", self.mark) if arena.group_worker else []
         for group in groups:
             group.is_away, group.arrears = group.name in arena.away, self.arrears.get(group.name, [])
         stored = walk(arena.asker, self.stored_start)
