@@ -28,8 +28,9 @@
 #define TICK_MS       1000
 /* How soon full peers are tried again; ROUTER does not tell when one has room. */
 #define RETRY_MS 5
-/* At the end publishers' events that are under way are awaited for so long, … */
-#define DRAIN_MAX_MS 500
+/* At the end publishers' events that are under way are taken for so long: enough for all that the
+ * kernel's and our own queues can hold, also on a slow machine; … */
+#define DRAIN_MAX_MS 2000
 /* … but not longer than this after the last one came. */
 #define DRAIN_QUIET_MS 50
 
