@@ -1,8 +1,8 @@
 /*
  * stream_loop: the thread, its mailboxes, and the order of a turn:
  *
- *   ready sockets and mailboxes ─▶ a bounded part of the feed ─▶ fan-out: one write for each
- *   session ─▶ closing what ended ─▶ wait (not at all while there is more)
+ *   ready sockets and mailboxes ─▶ a bounded part of new connections and of the feed ─▶ fan-out:
+ *   one write for each session ─▶ closing what ended ─▶ wait (not at all while there is more)
  */
 #include "gateway/stream_loop.h"
 
@@ -24,6 +24,7 @@
 
 #define FEED_ITEMS_PER_TURN 512
 #define FEED_BYTES_PER_TURN ((size_t)4 * 1024 * 1024)
+#define NEW_PER_TURN        32 /* connections of each door: a crowd that comes delays nobody long */
 #define TICK_MS             1000
 #define PACE_MS             100
 #define STOP_WAIT_MS        1500 /* for close handshakes */
@@ -38,7 +39,8 @@ struct inbox {
     struct watch watch; /* first: found from it */
     struct mailbox *box;
     struct stream_loop *loop;
-    void (*take)(struct stream_loop *loop, struct letter *letters);
+    void (*take)(struct stream_loop *loop, struct letter *letters); /* NULL = they wait: */
+    struct letter *first, *last; /* taken from the mailbox, not yet worked off */
 };
 
 struct stream_loop {
@@ -54,8 +56,6 @@ struct stream_loop {
     struct inbox feed, adoptions, opens, pages, published, answered, views;
     struct watch answers;
     struct alarm tick, pace;
-    struct feed_item *fed; /* taken from the mailbox, not yet worked off */
-    struct feed_item *fed_last;
     pthread_t thread;
     bool has_thread;
     sem_t started;
@@ -70,13 +70,46 @@ struct stream_loop {
     int64_t stop_end_ms;        /* 0 = not stopping */
 };
 
+/* What is in the mailbox waits in the inbox until a turn has room for it. */
+static void fetch_letters(struct inbox *inbox)
+{
+    struct letter *letters = mailbox_take_all(inbox->box);
+
+    if (!letters) {
+        return;
+    }
+    if (inbox->first) {
+        inbox->last->next = letters;
+    } else {
+        inbox->first = letters;
+    }
+    while (letters->next) {
+        letters = letters->next;
+    }
+    inbox->last = letters;
+}
+
+static struct letter *next_letter(struct inbox *inbox)
+{
+    struct letter *letter = inbox->first;
+
+    if (letter) {
+        inbox->first = letter->next;
+    }
+    return letter;
+}
+
 static void on_inbox(struct watch *w, bool in, bool out)
 {
     struct inbox *inbox = (struct inbox *)(void *)w;
 
     (void)in;
     (void)out;
-    inbox->take(inbox->loop, mailbox_take_all(inbox->box));
+    if (inbox->take) {
+        inbox->take(inbox->loop, mailbox_take_all(inbox->box));
+    } else {
+        fetch_letters(inbox);
+    }
 }
 
 static nhub_err inbox_create(struct inbox *inbox, struct stream_loop *loop,
@@ -88,44 +121,23 @@ static nhub_err inbox_create(struct inbox *inbox, struct stream_loop *loop,
     return mailbox_create(&inbox->box);
 }
 
-/* The feed waits here until a turn has room for it. */
-static void take_feed(struct stream_loop *loop, struct letter *letters)
+static bool adopt_some(struct stream_loop *loop)
 {
-    struct feed_item *first = (struct feed_item *)(void *)letters;
+    for (int i = 0; i < NEW_PER_TURN && loop->adoptions.first; i++) {
+        struct adoption *a = (struct adoption *)(void *)next_letter(&loop->adoptions);
 
-    if (!letters) {
-        return;
-    }
-    if (loop->fed) {
-        loop->fed_last->letter.next = letters;
-    } else {
-        loop->fed = first;
-    }
-    while (letters->next) {
-        letters = letters->next;
-    }
-    loop->fed_last = (struct feed_item *)(void *)letters;
-}
-
-static void take_adoptions(struct stream_loop *loop, struct letter *letters)
-{
-    while (letters) {
-        struct adoption *a = (struct adoption *)(void *)letters;
-
-        letters = letters->next;
         ws_adopt(loop->ws, a->fd);
         free(a);
     }
+    return loop->adoptions.first != NULL;
 }
 
-static void take_opens(struct stream_loop *loop, struct letter *letters)
+static bool open_some(struct stream_loop *loop)
 {
-    while (letters) {
-        struct sse_open *open = (struct sse_open *)(void *)letters;
-
-        letters = letters->next;
-        sse_open_stream(loop->sse, open);
+    for (int i = 0; i < NEW_PER_TURN && loop->opens.first; i++) {
+        sse_open_stream(loop->sse, (struct sse_open *)(void *)next_letter(&loop->opens));
     }
+    return loop->opens.first != NULL;
 }
 
 static void take_pages(struct stream_loop *loop, struct letter *letters)
@@ -189,14 +201,14 @@ static bool work_off_feed(struct stream_loop *loop)
 {
     size_t bytes = 0;
 
-    for (int i = 0; i < FEED_ITEMS_PER_TURN && bytes < FEED_BYTES_PER_TURN && loop->fed; i++) {
-        struct feed_item *item = loop->fed;
+    for (int i = 0; i < FEED_ITEMS_PER_TURN && bytes < FEED_BYTES_PER_TURN && loop->feed.first;
+         i++) {
+        struct feed_item *item = (struct feed_item *)(void *)next_letter(&loop->feed);
 
-        loop->fed = (struct feed_item *)(void *)item->letter.next;
         bytes += item->event ? item->event->line_len : 0;
         fanout_feed(loop->fanout, &item);
     }
-    return loop->fed != NULL;
+    return loop->feed.first != NULL;
 }
 
 static bool before_wait(void *context)
@@ -210,7 +222,9 @@ static bool before_wait(void *context)
     }
     atomic_store(&loop->heartbeat_ms, now_ms);
     fanout_set_now(loop->fanout, now_ms);
-    more = work_off_feed(loop);
+    more = adopt_some(loop);
+    more = open_some(loop) || more;
+    more = work_off_feed(loop) || more;
     more = fanout_turn(loop->fanout) || more;
     sse_turn(loop->sse);
     atomic_store(&loop->sessions, sse_count(loop->sse) + ws_count(loop->ws));
@@ -294,13 +308,13 @@ static void on_woken(void *context)
 
 static nhub_err create_inboxes(struct stream_loop *loop)
 {
-    nhub_err err = inbox_create(&loop->feed, loop, take_feed);
+    nhub_err err = inbox_create(&loop->feed, loop, NULL);
 
     if (err == NHUB_OK) {
-        err = inbox_create(&loop->adoptions, loop, take_adoptions);
+        err = inbox_create(&loop->adoptions, loop, NULL);
     }
     if (err == NHUB_OK) {
-        err = inbox_create(&loop->opens, loop, take_opens);
+        err = inbox_create(&loop->opens, loop, NULL);
     }
     if (err == NHUB_OK) {
         err = inbox_create(&loop->pages, loop, take_pages);
@@ -424,20 +438,19 @@ static void unwatch_all(struct stream_loop *loop)
 /* Streams and jobs that were handed over too late get their answer all the same. */
 static void refuse_late_letters(struct stream_loop *loop)
 {
-    struct letter *letter = mailbox_take_all(loop->adoptions.box);
+    struct letter *letter = NULL;
 
-    while (letter) {
-        struct adoption *a = (struct adoption *)(void *)letter;
+    fetch_letters(&loop->adoptions);
+    while (loop->adoptions.first) {
+        struct adoption *a = (struct adoption *)(void *)next_letter(&loop->adoptions);
 
-        letter = letter->next;
         (void)close(a->fd);
         free(a);
     }
-    letter = mailbox_take_all(loop->opens.box);
-    while (letter) {
-        struct sse_open *open = (struct sse_open *)(void *)letter;
+    fetch_letters(&loop->opens);
+    while (loop->opens.first) {
+        struct sse_open *open = (struct sse_open *)(void *)next_letter(&loop->opens);
 
-        letter = letter->next;
         open->closed(open);
     }
     letter = mailbox_take_all(loop->pages.box);
@@ -516,11 +529,10 @@ void stream_loop_stop(struct stream_loop *loop)
 
 static void drop_feed(struct stream_loop *loop)
 {
-    take_feed(loop, mailbox_take_all(loop->feed.box));
-    while (loop->fed) {
-        struct feed_item *item = loop->fed;
+    fetch_letters(&loop->feed);
+    while (loop->feed.first) {
+        struct feed_item *item = (struct feed_item *)(void *)next_letter(&loop->feed);
 
-        loop->fed = (struct feed_item *)(void *)item->letter.next;
         feed_item_free(&item);
     }
 }
