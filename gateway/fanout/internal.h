@@ -196,10 +196,10 @@ uint64_t stream_lag_bytes(const struct session *s);
 uint64_t stream_skip(const struct session *s, uint64_t max_bytes, uint64_t *out_gaps);
 
 /* lag.c */
-void lag_stick(struct session *s);   /* LAGGING: its transport is blocked */
-void lag_unstick(struct session *s); /* it is free again: what was held up goes on */
-void lag_advance(struct session *s); /* its transport is free: one write */
-void lag_enforce(struct stream *st); /* keeps those that are stuck within their limits */
+void lag_stick(struct session *s);     /* LAGGING: its transport is blocked */
+void lag_unstick(struct session *s);   /* it is free again: what was held up goes on */
+size_t lag_advance(struct session *s); /* its transport is free: one write; bytes of records */
+void lag_enforce(struct stream *st);   /* keeps those that are stuck within their limits */
 /* No stuck session needs what is before this index. */
 uint64_t lag_low(struct stream *st);
 /* The session goes on by itself if it is a burst that has put it behind; false when it does not. */

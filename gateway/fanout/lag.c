@@ -51,7 +51,7 @@ void lag_unstick(struct session *s)
     if (s->policy == POLICY_LATEST && s->at < s->stream->end) {
         latest_absorb(s);
     }
-    lag_advance(s);
+    (void)lag_advance(s);
 }
 
 uint64_t lag_low(struct stream *st)
@@ -69,13 +69,13 @@ uint64_t lag_low(struct stream *st)
     return st->stuck_low;
 }
 
-void lag_advance(struct session *s)
+size_t lag_advance(struct session *s)
 {
     struct stream *st = s->stream;
-    struct run run;
+    struct run run = {0};
 
     if (!session_flush(s)) {
-        return;
+        return 0;
     }
     if (!latest_is_empty(s)) {
         latest_absorb(s);
@@ -83,7 +83,7 @@ void lag_advance(struct session *s)
     } else if (s->at < st->end) {
         if (!run_gather(st, s->at, &run)) {
             session_fail(s, SESSION_END_FAILED);
-            return;
+            return 0;
         }
         s->at = run.to;
         (void)session_write_run(s, &run);
@@ -91,6 +91,7 @@ void lag_advance(struct session *s)
     if (s->state == STATE_LAGGING && !s->is_blocked) {
         stream_catch_up(s);
     }
+    return run.len;
 }
 
 /* The gap that one dropped record leaves. */

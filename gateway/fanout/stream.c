@@ -19,8 +19,9 @@
 #define FIRST_CAP      4
 #define KEEP_CAP       64 /* an empty window keeps up to so many slots */
 #define RUNS_PER_FLUSH 4
-#define RELEASE_LEAST  128 /* records in a turn, and with them … */
-#define RELEASE_PART   4   /* … a fourth of the others that nobody needs any more */
+#define LAG_RUNS       (2 * RUNS_PER_FLUSH) /* of who lags: it has to be faster than the others */
+#define RELEASE_LEAST  128                  /* records in a turn, and with them … */
+#define RELEASE_PART   4 /* … a fourth of the others that nobody needs any more */
 #define FLUSH_BYTES    ((size_t)8 * 1024 * 1024) /* then other streams have their turn first */
 
 void hold(struct fanout *f, struct feed_event *record)
@@ -417,13 +418,19 @@ static void flush_ready(struct stream *st)
     }
 }
 
+/* One write for each of them, and again: those at the same place share what is gathered. */
 static void flush_lagging(struct stream *st)
 {
     struct list *pos = NULL;
     struct list *tmp = NULL;
+    size_t written = 0;
+    size_t before = SIZE_MAX;
 
-    list_foreach (pos, tmp, &st->lagging) {
-        lag_advance(list_entry(pos, struct session, link));
+    for (int i = 0; i < LAG_RUNS && written < FLUSH_BYTES && written != before; i++) {
+        before = written;
+        list_foreach (pos, tmp, &st->lagging) {
+            written += lag_advance(list_entry(pos, struct session, link));
+        }
     }
     lag_enforce(st);
 }

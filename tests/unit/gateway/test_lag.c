@@ -34,6 +34,29 @@ static struct fake_session *open_blocked(struct fan_bench *b, int policy, const 
     return s;
 }
 
+/* Those in lockstep get several runs in a turn: with one for those behind they would never end. */
+static void who_lags_gets_more_in_a_turn_than_the_others(void **state)
+{
+    struct source from = make_source(8 << 20);
+    struct fake_session *s = open_blocked(from.b, POLICY_DISCONNECT, "a");
+    struct fake_session *other = open_session(from.b, FORMAT_WS, POLICY_DISCONNECT);
+
+    (void)state;
+    assert_int_equal(subscribe_to(other, "a"), NHUB_OK);
+    for (int i = 0; i < 36; i++) { /* six to a run, so six runs */
+        feed(&from, "a", 10000, false);
+        bench_turns(from.b);
+    }
+    give_room(s, SIZE_MAX);
+    NHUB_IGNORE(fanout_turn(from.b->f));
+    assert_int_equal(s->session->state, STATE_READY);
+    assert_string_equal(transcript(s), "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 "
+                                       "23 24 25 26 27 28 29 30 31 32 33 34 35 36");
+    close_session(s);
+    close_session(other);
+    bench_destroy(from.b);
+}
+
 static void values_that_are_left_come_before_what_another_subscription_brings(void **state)
 {
     struct source from = make_source(1 << 20);
@@ -281,6 +304,7 @@ static void the_lists_are_in_order_whatever_happens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_lags_gets_more_in_a_turn_than_the_others),
         cmocka_unit_test(values_that_are_left_come_before_what_another_subscription_brings),
         cmocka_unit_test(another_policy_begins_behind_the_values_of_latest),
         cmocka_unit_test(nobody_is_ended_for_what_others_have_given_up),
