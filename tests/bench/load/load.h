@@ -43,7 +43,8 @@ struct load_options {
     size_t per_request; /* events in a body, each a line (NDJSON) */
     size_t size;        /* bytes of a payload: {"m":"<mark>","p":"xxx…"}; SUB_RAW: of a message */
     uint64_t rate;      /* events a second; 0 = as fast as `window` lets */
-    uint64_t window;    /* published, and not yet delivered to everybody */
+    uint64_t window;    /* published, and not yet delivered, for each subscriber on average; four
+                           times as many for the slowest */
     uint64_t events;    /* ends after so many, … */
     double seconds;     /* … or after this time */
     double warm_s;      /* latencies of events published so early are not noted */
@@ -60,6 +61,7 @@ struct shared {
     _Atomic uint64_t accepted;  /* answered well (PUB_HTTP, PUB_WS) */
     _Atomic uint64_t refused;
     _Atomic uint64_t delivered;        /* over all subscribers */
+    _Atomic uint64_t slowest;          /* events that the slowest of them has (TCP) */
     _Atomic bool is_over;              /* the publisher has ended */
     _Atomic bool stop;                 /* it shall end */
     _Atomic int64_t first_ns, last_ns; /* of its publishing */

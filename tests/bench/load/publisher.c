@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #define ANSWER_MAX 4096
-#define STALL_NS   1000000000 /* a window that does not move for so long is given up */
+/* The average says little of those whom the receiving side reads last. */
+#define SLOWEST_WINDOWS 4
+#define STALL_NS        1000000000 /* a window that does not move for so long is given up */
 
 /* A connection with at most one request under way (HTTP), or a stream of frames. */
 struct line {
@@ -286,7 +288,10 @@ static uint64_t allowed(int64_t start_ns)
         room = due > published ? due - published : 0;
     } else if (options.window > 0 && options.subscribers > 0) {
         const uint64_t delivered = atomic_load(&shared->delivered) / options.subscribers;
+        const uint64_t slowest = atomic_load(&shared->slowest);
+        const uint64_t behind = slowest < published ? published - slowest : 0;
         static uint64_t given_up;
+        static uint64_t given_up_slow;
         static uint64_t last_delivered;
         static int64_t moved_ns;
 
@@ -295,11 +300,16 @@ static uint64_t allowed(int64_t start_ns)
             moved_ns = now;
         } else if (now - moved_ns > STALL_NS && published > delivered + given_up) {
             given_up = published - delivered; /* lost; the run goes on */
+            given_up_slow = behind;
             moved_ns = now;
         }
         room = published - (delivered + given_up) < options.window
                    ? options.window - (published - (delivered + given_up))
                    : 0;
+        if (options.subscriber != SUB_ZMQ &&
+            behind >= given_up_slow + SLOWEST_WINDOWS * options.window) {
+            room = 0;
+        }
     }
     if (options.events > 0 && room > options.events - published) {
         room = options.events - published;

@@ -22,6 +22,7 @@
 
 #define READ_SIZE (256 * 1024)
 #define HEAD_MAX  8192
+#define TELL_NS   1000000
 
 enum state { CONNECTING, OPENING, GREETING, READY, CLOSED };
 
@@ -43,6 +44,7 @@ struct subscribers {
     size_t started, ready;
     size_t stride;        /* bytes from a mark to the next */
     int64_t note_from_ns; /* latencies of earlier events are the warm-up's */
+    int64_t told_ns;      /* when the publisher was told of the slowest */
     struct tally tally;
     struct zctx *context; /* SUB_ZMQ */
     struct zsock *sub;
@@ -433,6 +435,26 @@ static void turn_tcp(struct subscribers *s, int wait_ms)
     }
 }
 
+/* Now and then: the publisher's window depends on it. */
+static void tell_slowest(struct subscribers *s, struct shared *shared)
+{
+    const int64_t now = now_ns();
+    uint64_t slowest = UINT64_MAX;
+
+    if (options.window == 0 || now < s->told_ns + TELL_NS) {
+        return;
+    }
+    s->told_ns = now;
+    for (size_t i = 0; i < s->started; i++) {
+        const struct subscriber *c = &s->all[i];
+
+        if (c->state != CLOSED && c->next < slowest) {
+            slowest = c->next;
+        }
+    }
+    atomic_store(&shared->slowest, slowest);
+}
+
 void subscribers_turn(struct subscribers *s, struct shared *shared, int wait_ms)
 {
     const uint64_t before = s->tally.delivered;
@@ -443,6 +465,7 @@ void subscribers_turn(struct subscribers *s, struct shared *shared, int wait_ms)
         turn_zmq(s, wait_ms);
     } else {
         turn_tcp(s, wait_ms);
+        tell_slowest(s, shared);
     }
     if (s->tally.delivered != before) {
         s->tally.last_ns = now_ns();
