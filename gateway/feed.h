@@ -50,7 +50,7 @@ struct blob;
 
 struct feed_event {
     uint32_t refs; /* stream loop's thread only, after the hand-over */
-    /* It was missed or left waiting before and comes in a burst, as fast as link or loop can. */
+    /* It was missed or left waiting before and comes in a burst, as fast as the link can. */
     bool is_overdue;
     struct position position;
     const char *type; /* inside this allocation, NUL behind it */

@@ -56,7 +56,6 @@ struct stream_loop {
     struct inbox feed, adoptions, opens, pages, published, answered, views;
     struct watch answers;
     struct alarm tick, pace;
-    bool is_behind; /* the last turn left something of the feed over */
     pthread_t thread;
     bool has_thread;
     sem_t started;
@@ -198,25 +197,18 @@ static void fetch_page(void *context, struct fetch *fetch)
     stream_history_fetch(loop->history, fetch);
 }
 
-/* What a turn leaves over comes faster than anybody reads when the loop has time for it again:
- * while a thousand were written to, thousands of events may have come. */
 static bool work_off_feed(struct stream_loop *loop)
 {
-    const bool is_behind = loop->is_behind;
     size_t bytes = 0;
 
     for (int i = 0; i < FEED_ITEMS_PER_TURN && bytes < FEED_BYTES_PER_TURN && loop->feed.first;
          i++) {
         struct feed_item *item = (struct feed_item *)(void *)next_letter(&loop->feed);
 
-        if (item->event) {
-            bytes += item->event->line_len;
-            item->event->is_overdue |= is_behind;
-        }
+        bytes += item->event ? item->event->line_len : 0;
         fanout_feed(loop->fanout, &item);
     }
-    loop->is_behind = loop->feed.first != NULL;
-    return loop->is_behind;
+    return loop->feed.first != NULL;
 }
 
 static bool before_wait(void *context)

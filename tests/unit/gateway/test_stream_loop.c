@@ -99,68 +99,10 @@ static void events_do_not_wait_for_all_of_a_crowd_that_comes(void **state)
     assert_true(late > 0);
 }
 
-/* How many of the events 1, 2, … stand in a text, and no other. */
-static uint64_t count_in_order(const char *text)
-{
-    uint64_t seq = 0;
-
-    for (const char *p = strstr(text, "\"seq\":"); p; p = strstr(p + 1, "\"seq\":")) {
-        assert_int_equal(strtoull(p + 6, NULL, 10), ++seq);
-    }
-    return seq;
-}
-
-static void a_loop_that_is_behind_does_not_hold_it_against_readers(void **state)
-{
-    enum { EVENTS = 5000, BYTES = 4 << 20 };
-    static struct gateway_counters counters;
-    static const struct settings settings = {.gateway = {.cache_events = 2 * EVENTS,
-                                                         .cache_bytes = 16 << 20,
-                                                         .session_max_bytes = 512 << 10,
-                                                         .streams_max_bytes = 64 << 20,
-                                                         .send_buffer_bytes = 4096,
-                                                         .max_event_bytes = 1 << 20,
-                                                         .max_patterns = 64}};
-    struct sse_open open = {.closed = close_it};
-    struct stream_loop *loop = NULL;
-    char *text = calloc(1, BYTES);
-    size_t len = 0;
-    int pair[2];
-
-    (void)state;
-    assert_int_equal(stream_loop_create(&loop, &settings, &counters), NHUB_OK);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    open.fd = pair[0];
-    stream_loop_open_sse(loop, &open);
-    post_link_up(stream_loop_feed(loop));
-    for (uint64_t seq = 1; seq <= EVENTS; seq++) {
-        post_event(stream_loop_feed(loop), seq);
-    }
-    assert_int_equal(stream_loop_start(loop, NULL), NHUB_OK);
-    while (counter_get(&counters.set_aside_total) +
-               counter_get(&counters.dropped[DROP_SLOW_DISCONNECT]) ==
-           0) {
-        (void)poll(NULL, 0, 1); /* it has to be behind before it reads */
-    }
-    while (!strstr(text + (len > 200 ? len - 200 : 0), "\"seq\":5000,")) {
-        const ssize_t n = recv(pair[1], text + len, BYTES - 1 - len, 0);
-
-        assert_true(n > 0);
-        len += (size_t)n;
-    }
-    assert_int_equal(count_in_order(text), EVENTS);
-    assert_int_equal(counter_get(&counters.dropped[DROP_SLOW_DISCONNECT]), 0);
-    assert_int_equal(counter_get(&counters.set_aside_total), 1);
-    stream_loop_destroy(&loop);
-    (void)close(pair[1]);
-    free(text);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_do_not_wait_for_all_of_a_crowd_that_comes),
-        cmocka_unit_test(a_loop_that_is_behind_does_not_hold_it_against_readers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
