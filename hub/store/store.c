@@ -502,12 +502,13 @@ nhub_err store_open(struct store **out, const char *folder, const struct store_o
 }
 
 /* The blank end that store_grow() keeps ahead of the writing goes with an orderly stop: then the
- * file ends with its last page, and whatever is cut off it until the next start is missed there. */
+ * file ends with its last page, and whatever is cut off it until the next start is missed there.
+ * Not behind a commit that failed: a meta page that the disk has after all may name that end. */
 static void drop_blank_end(const struct store *s)
 {
     MDB_envinfo info;
 
-    if (s->env && s->options.mode == STORE_WRITE && s->meta.was_clean &&
+    if (s->env && s->options.mode == STORE_WRITE && s->meta.was_clean && !s->disk_failed &&
         mdb_env_info(s->env, &info) == MDB_SUCCESS) {
         const off_t size = (off_t)((info.me_last_pgno + 1) * s->page_bytes);
 

@@ -27,6 +27,7 @@ struct store {
     uint64_t file_size; /* of events.mdb; all pages that LMDB may use lie in it (store_write.c) */
 
     int64_t readers_checked_ns; /* when places of dead readers were last looked for */
+    bool disk_failed;           /* in the last commit, of which it may have more than we know */
 
     MDB_txn *txn;           /* between begin and commit; the rest belongs to it */
     bool txn_failed;        /* can only be aborted */

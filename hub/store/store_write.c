@@ -484,6 +484,7 @@ nhub_err store_commit(struct store *s)
     }
     s->txn = NULL; /* freed by LMDB, whatever comes out */
     status = store_status(s, mdb_txn_commit(txn));
+    s->disk_failed = status != NHUB_OK;
     if (!status) {
         s->meta = s->txn_meta;
         s->totals = s->txn_totals;
@@ -501,10 +502,14 @@ void store_abort(struct store *s)
 
 nhub_err store_sync(struct store *s)
 {
+    nhub_err status;
+
     if (!s->env || s->options.mode != STORE_WRITE) {
         return NHUB_ESTATE;
     }
-    return store_status(s, mdb_env_sync(s->env, 1));
+    status = store_status(s, mdb_env_sync(s->env, 1));
+    s->disk_failed = s->disk_failed || status != NHUB_OK;
+    return status;
 }
 
 bool store_use_reserve(struct store *s)

@@ -41,6 +41,20 @@ def test_a_disk_that_failed_goes_on_with_what_was_committed(mode, failure, tmp_p
     assert events(again) == events(done)
 
 
+@pytest.mark.parametrize("failure", [f"EIO {which}" for which in ("writes 1", "writes 2", "syncs 0", "syncs 1", "syncs 2")])
+def test_a_file_whose_last_commit_failed_keeps_its_end(failure, tmp_path):
+    """The disk may have more of that commit than the process can know; only what is known to be blank is cut off."""
+    folder, control = tmp_path / "data", tmp_path / "control"
+    driver(folder, "commit", "resume", "reserve", 1000, "batch", 10, 100, "clean")
+    size = (folder / "events.mdb").stat().st_size
+    env = faults.environment(folder, program("store_driver"), fail=control)
+    done = driver(folder, "commit", "make", control, failure, "reserve", 1000, "remove", control, env=env, check=False)
+    if facts_of(done, "failed"):
+        assert (folder / "events.mdb").stat().st_size > size
+    driver(folder, "commit", "resume", "reserve", 1000, "batch", 10, 100, "clean")
+    assert (folder / "events.mdb").stat().st_size % (1 << 20) != 0, "an orderly stop cuts the blank end off"
+
+
 @pytest.mark.parametrize("mode", ["commit", "interval"])
 def test_a_full_disk_needs_no_opening_anew(mode, tmp_path):
     folder, control = tmp_path / "data", tmp_path / "control"
