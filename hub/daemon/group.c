@@ -130,6 +130,16 @@ static bool is_beside(const struct group_gap *a, const struct group_gap *b)
            b->from.seq <= a->to.seq && b->to.seq >= a->from.seq;
 }
 
+/* Nobody knows the order of epochs, but that the one that is now is the last. */
+static bool is_earlier(const struct group *g, const struct position *a, const struct position *b)
+{
+    const char *now = g->cursor.epoch;
+
+    return strcmp(a->epoch, b->epoch) == 0
+               ? a->seq < b->seq
+               : strcmp(a->epoch, now) != 0 && strcmp(b->epoch, now) == 0;
+}
+
 void group_append_gap(struct group *g, const struct group_gap *gap)
 {
     struct group_gap *last;
@@ -140,10 +150,10 @@ void group_append_gap(struct group *g, const struct group_gap *gap)
         /* Too many wait to be told: the newest ones become one, which says more than was lost,
          * never less. */
         last = &g->gaps[GROUP_GAPS_MAX - 1];
-        if (strcmp(last->from.epoch, gap->from.epoch) == 0 && gap->from.seq < last->from.seq) {
-            last->from.seq = gap->from.seq;
+        if (is_earlier(g, &gap->from, &last->from)) {
+            last->from = gap->from;
         }
-        if (strcmp(last->to.epoch, gap->to.epoch) != 0 || gap->to.seq > last->to.seq) {
+        if (!is_earlier(g, &gap->to, &last->to)) {
             last->to = gap->to;
         }
     }
@@ -300,10 +310,10 @@ void group_change_epoch(struct group *g, const struct position *start)
         group_settle(g, e);
     }
     open_set_clear(g->open);
-    if (g->cursor.epoch[0] != '\0') {
+    g->cursor = *start;
+    if (gap.from.epoch[0] != '\0') {
         add_gap(g, &gap);
     }
-    g->cursor = *start;
     g->noted_cursor = start->seq;
     g->kept_from = 0;
 }
