@@ -213,8 +213,11 @@ static void go_on_from(struct disk *d, const struct disk_start *start)
     d->synced = d->last_seq;
     d->passed = d->last_seq;
     d->reserved_to = start->meta.reserved_to;
-    d->newest_us = start->figures.newest_us;
     d->trimmed_us = start->figures.trimmed_us;
+    d->newest_us = start->figures.newest_us;
+    if (d->newest_us < d->trimmed_us) { /* nothing of this epoch is kept */
+        d->newest_us = d->trimmed_us;
+    }
     ring_restart(d->ring, d->base.epoch, d->last_seq, d->newest_us);
 }
 

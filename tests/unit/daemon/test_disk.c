@@ -115,7 +115,7 @@ static void turn(int timeout_ms)
     }
 }
 
-static bool append(size_t len)
+static bool append_at(size_t len, int64_t arrival_us)
 {
     struct journal_slot slot;
 
@@ -123,8 +123,13 @@ static bool append(size_t len)
         return false;
     }
     memset(slot.line, 'a' + (int)(slot.position.seq % 26), len);
-    journal_close_slot(journal, len, clock_wall_us());
+    journal_close_slot(journal, len, arrival_us);
     return true;
+}
+
+static bool append(size_t len)
+{
+    return append_at(len, clock_wall_us());
 }
 
 static struct journal_state look(void)
@@ -512,6 +517,27 @@ static void a_full_backlog_is_written_however_long_the_interval_is(void **state)
     }
 }
 
+/* ---- time ---- */
+
+/* Whatever the clock does until the next start, and whether or not anything is kept by then. */
+static void arrivals_do_not_fall_when_all_was_trimmed_before_a_restart(void **state)
+{
+    const int64_t old_us = clock_wall_us() - INT64_C(2000000) * (int64_t)options.max_age_s;
+
+    (void)state;
+    assert_true(append_at(20, old_us));
+    wait_kept(DURABILITY_SYNCED);
+    for (int i = 0; look().trimmed_us != old_us; i++) {
+        assert_true(i < WAIT_MS);
+        turn(1);
+    }
+    reopen(1000);
+    assert_int_equal(look().records, 0);
+    assert_int_equal(look().newest_us, old_us);
+    assert_true(append_at(20, old_us - 1000));
+    assert_int_equal(look().newest_us, old_us);
+}
+
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -528,6 +554,7 @@ int main(void)
         ROW(ids_come_back_newest_first),
         ROW(a_full_backlog_says_so_and_ends),
         ROW(a_full_backlog_is_written_however_long_the_interval_is),
+        ROW(arrivals_do_not_fall_when_all_was_trimmed_before_a_restart),
     };
 
     log_set_level(LOG_LEVEL_ERROR);
