@@ -27,7 +27,7 @@
 #define OUTCOME_REASON      320
 #define READ_BYTES          65536
 #define LINE_MAX_BYTES      (64u << 20)
-#define EXAMPLES_TOLD       20 /* refused lines that are told one by one */
+#define EXAMPLES_TOLD       20 /* lines refused, or not kept, that are told one by one */
 
 struct source {
     struct buf bytes; /* read and not yet taken */
@@ -45,6 +45,7 @@ struct batch {
 
 struct total {
     uint64_t accepted, duplicates, refused;
+    uint64_t lost; /* of the duplicates: not kept as safely as asked for */
     nhub_position first, last;
 };
 
@@ -148,8 +149,21 @@ static const char *without_index(const char *error)
 static void tell_refused(struct sender *s, uint64_t line, const char *reason)
 {
     s->total.refused++;
-    if (s->total.refused <= EXAMPLES_TOLD) {
+    if (s->total.refused + s->total.lost <= EXAMPLES_TOLD) {
         cli_note(s->cli, "line %llu: refused: %s", (unsigned long long)line, reason);
+    }
+}
+
+static void tell_lost(struct sender *s, uint64_t line, const nhub_position *position,
+                      const char *reason)
+{
+    char text[NHUB_POSITION_TEXT_MAX];
+
+    s->total.lost++;
+    if (s->total.refused + s->total.lost <= EXAMPLES_TOLD) {
+        (void)nhub_position_format(position, text);
+        cli_note(s->cli, "line %llu: accepted as %s, but not kept as safely as asked for: %s",
+                 (unsigned long long)line, text, reason);
     }
 }
 
@@ -172,10 +186,17 @@ static void count_items(struct sender *s, const struct batch *b, const nhub_ack 
 
     for (size_t i = 0; i < ack->item_count; i++) {
         const nhub_item *item = &ack->items[i];
+        nhub_position position = ack->first; /* for its epoch */
 
-        if (item->code && item->index < b->count) {
-            (void)snprintf(reason, sizeof reason, "%s: %s", item->code,
-                           item->error ? without_index(item->error) : "");
+        if (!item->code || item->index >= b->count) {
+            continue;
+        }
+        (void)snprintf(reason, sizeof reason, "%s: %s", item->code,
+                       item->error ? without_index(item->error) : "");
+        position.seq = item->seq;
+        if (item->is_duplicate) {
+            tell_lost(s, b->numbers[item->index], &position, reason);
+        } else {
             tell_refused(s, b->numbers[item->index], reason);
         }
     }
@@ -418,13 +439,13 @@ static int finish(struct sender *s, int status)
                   (unsigned)s->cli->collector_port);
         status = CLI_UNREACHABLE;
     }
-    if (s->total.refused > EXAMPLES_TOLD) {
+    if (s->total.refused + s->total.lost > EXAMPLES_TOLD) {
         cli_note(s->cli, "… and %llu more lines",
-                 (unsigned long long)(s->total.refused - EXAMPLES_TOLD));
+                 (unsigned long long)(s->total.refused + s->total.lost - EXAMPLES_TOLD));
     }
     print_total(s->cli, &s->total);
-    if (status == CLI_OK && s->total.refused > 0) {
-        status = CLI_REFUSED;
+    if (status == CLI_OK && s->total.refused + s->total.lost > 0) {
+        status = s->total.refused > 0 ? CLI_REFUSED : CLI_NOT_KEPT;
     }
     return cli_flush() || status != CLI_OK ? status : CLI_NEGATIVE;
 }

@@ -90,7 +90,8 @@ typedef struct nhub_item {
     size_t index; /* in the lines of the publish */
     bool is_duplicate;
     uint64_t seq;      /* of the duplicate's first appearance, else 0 */
-    const char *code;  /* why it is refused, a stable word; NULL = it is not */
+    const char *code;  /* why it is refused, a stable word; NULL = it is not. Of a duplicate, which
+                          is never refused: "durability_lost", its event is not stored */
     const char *error; /* the same in a sentence */
     uint64_t offset;   /* byte in the line, for bad_json */
 } nhub_item;

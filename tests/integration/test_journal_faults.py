@@ -188,6 +188,23 @@ def test_the_command_has_a_status_for_what_was_not_kept(fault_hub, start_gateway
     assert "6 accepted" in told and "1 " not in told[told.index("Exit status"):]
 
 
+def test_a_line_whose_first_one_was_lost_is_not_said_to_be_refused(fault_hub):
+    """It is numbered, and comes beside others that are kept: the command names the line, and its status is 6."""
+    hub, control = fault_hub()
+    with Dealer(hub) as dealer:
+        faults.control(control, "EIO")
+        assert dealer.publish(event("t", 1, id="x"), durability="synced")["code"] == "durability_lost"
+        os.unlink(control)
+        wait_state(dealer, "ready")
+    text = "".join(json.dumps(line) + "\n" for line in (event("t", 2), event("t", 1, id="x"), event("t", 3)))
+    done = notifyhub(hub, "pub", "--ndjson", "--keep-going", "--durability", "synced", input_text=text)
+    assert "accepted 2, duplicates 1, refused 0" in done.stdout, done
+    assert f"line 2: accepted as {hub.epoch}-1, but not kept as safely as asked for: durability_lost" in done.stderr, done
+    assert done.returncode == 6, done
+    bad = notifyhub(hub, "pub", "--ndjson", "--keep-going", "--durability", "synced", input_text=text + "x\n")
+    assert (bad.returncode, "refused 1" in bad.stdout) == (4, True), bad
+
+
 def test_a_disk_that_fails_again_and_again(fault_hub):
     """Each time it recovers, and each range is told."""
     hub, control = fault_hub("--hub-history-events", "10")
