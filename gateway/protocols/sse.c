@@ -68,6 +68,8 @@ nhub_err sse_create(struct sse_server **out, const struct sse_options *options)
     return NHUB_OK;
 }
 
+static void add_head(struct sse_stream *st, struct buf *out, const struct session_start *start);
+
 /* No more bytes; the stream is freed at the end of the turn. */
 static void end_stream(struct sse_stream *st)
 {
@@ -78,11 +80,27 @@ static void end_stream(struct sse_stream *st)
     }
 }
 
+/* Who has heard nothing yet would take the end for a refusal, as proxies do, and not come back. */
+static void send_last_head(struct sse_stream *st)
+{
+    struct buf text;
+    size_t taken = 0;
+
+    buf_init(&text);
+    add_head(st, &text, NULL);
+    buf_add_char(&text, '\n');
+    NHUB_IGNORE(!text.failed && net_send(st->fd, text.data, text.len, &taken));
+    buf_fini(&text);
+}
+
 static void free_stream(struct sse_stream *st)
 {
     struct sse_open *open = st->open;
     struct gateway_counters *counters = st->server->options.counters;
 
+    if (!st->has_head) {
+        send_last_head(st);
+    }
     event_loop_unwatch(&st->watch);
     list_remove(&st->link);
     list_remove(&st->headless);
@@ -456,9 +474,12 @@ void sse_end_some(struct sse_server *server, size_t n)
         struct buf text;
 
         /* A stream in the middle of a block cannot be told; it ends all the same. */
-        if (st->rest.len == 0 && st->has_head) {
+        if (st->rest.len == 0) {
             server->jitter = server->jitter * 1103515245U + 12345U;
             buf_init(&text);
+            if (!st->has_head) {
+                add_head(st, &text, NULL);
+            }
             buf_printf(&text, "retry: %u\n\n", 500 + server->jitter / 65536U % RETRY_JITTER_MS);
             send_text(st, &text);
         }
