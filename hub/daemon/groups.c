@@ -19,16 +19,9 @@
 /* What the journal holds for a group may be this old. */
 #define HOLD_EVERY_MS 200
 
-/* The wall clock as far as it goes on. When it is set back, what was noted before would seem to lie
- * far ahead after a restart, and events would wait as long. */
 struct group_now groups_now(struct groups *gs)
 {
-    const int64_t wall_ms = clock_wall_us() / 1000;
-
-    if (wall_ms > gs->newest_wall_ms) {
-        gs->newest_wall_ms = wall_ms;
-    }
-    return (struct group_now){.mono_ms = clock_mono_ms(), .wall_ms = gs->newest_wall_ms};
+    return (struct group_now){.mono_ms = clock_mono_ms(), .wall_ms = group_clock_ms(&gs->clock)};
 }
 
 /* ---- who has something to do ---- */
@@ -253,7 +246,6 @@ static nhub_err create_tables(struct groups *gs)
 nhub_err groups_create(struct groups **out, const struct groups_parts *parts)
 {
     struct groups *gs = calloc(1, sizeof *gs);
-    struct journal_state state;
     struct group_now now;
     nhub_err err;
 
@@ -261,8 +253,7 @@ nhub_err groups_create(struct groups **out, const struct groups_parts *parts)
         return NHUB_ENOMEM;
     }
     gs->parts = *parts;
-    journal_state(parts->journal, &state);
-    gs->newest_wall_ms = state.newest_us / 1000;
+    err = group_clock_init(&gs->clock, parts->journal);
     now = groups_now(gs);
     gs->host_parts = (struct group_host_parts){.journal = parts->journal,
                                                .intake = parts->intake,
@@ -276,7 +267,9 @@ nhub_err groups_create(struct groups **out, const struct groups_parts *parts)
     gs->next_serial = 1;
     gs->due_ms = INT64_MAX;
     gs->next_note_ms = now.mono_ms + NOTE_EVERY_MS;
-    err = create_tables(gs);
+    if (!err) {
+        err = create_tables(gs);
+    }
     if (!err) {
         err = group_log_restore(parts->journal, &now, restore, gs);
     }
@@ -348,6 +341,9 @@ static void write_notes(struct groups *gs, const struct group_now *now)
     } else if (!gs->has_changes) {
         return;
     }
+    if (gs->has_changes) {
+        group_clock_note(&gs->clock);
+    }
     gs->has_changes = false;
     for (size_t i = 0; i < gs->max; i++) {
         struct groups_seat *seat = &gs->seats[i];
@@ -386,6 +382,9 @@ void groups_kept(struct groups *gs, uint64_t batch, nhub_err status)
         return;
     }
     gs->has_retries = false;
+    if (status) {
+        group_clock_lose(&gs->clock);
+    }
     for (size_t i = 0; i < gs->max; i++) {
         struct groups_seat *seat = &gs->seats[i];
 

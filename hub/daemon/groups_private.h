@@ -4,6 +4,7 @@
 #ifndef NHUB_DAEMON_GROUPS_PRIVATE_H
 #define NHUB_DAEMON_GROUPS_PRIVATE_H
 
+#include "daemon/group_clock.h"
 #include "daemon/group_host.h"
 #include "daemon/group_index.h"
 #include "daemon/group_log.h"
@@ -31,8 +32,8 @@ struct groups {
     int64_t due_ms;       /* nothing is due before it */
     int64_t next_note_ms; /* when cursors are written down the next time */
     int64_t next_hold_ms;
-    int64_t newest_wall_ms; /* the wall clock has been here, perhaps before the last start */
-    uint64_t held_from;     /* as the journal knows */
+    uint64_t held_from; /* as the journal knows */
+    struct group_clock clock;
     bool is_stopping;
     bool has_changes;
     bool has_retries;         /* some group waits for the journal to come further */
