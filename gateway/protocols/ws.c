@@ -419,6 +419,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writable(p);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: /* the library closes, be it by itself */
         on_closing(p);
         break;
     case LWS_CALLBACK_CLOSED:
@@ -475,7 +476,6 @@ static void adopt_peer(struct ws_server *server, struct ws_peer *p, int fd)
 void ws_adopt(struct ws_server *server, int fd)
 {
     struct ws_peer *p = calloc(1, sizeof *p);
-    const size_t freed = server->freed;
     struct lws *wsi = NULL;
     struct buf head;
 
@@ -500,7 +500,7 @@ void ws_adopt(struct ws_server *server, int fd)
     wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, head.data, head.len);
     if (wsi && server->adopting) {
         lws_set_opaque_user_data(wsi, p); /* it is not done with the head yet */
-    } else if (!wsi && server->freed == freed) {
+    } else if (server->adopting) {
         peer_free(p); /* it has closed the descriptor, and never came as far as to know the peer */
     }
     server->adopting = NULL;
@@ -627,6 +627,7 @@ nhub_err ws_create(struct ws_server **out, struct event_loop *loop, struct ws_en
     server->protocols[0] = (struct lws_protocols){
         .name = WS_PROTOCOL_NAME,
         .callback = on_event,
+        .per_session_data_size = 1, /* without any it would not tell that it closes by itself */
         .rx_buffer_size = RX_BUFFER,
         .tx_packet_size = TX_PACKET,
     };

@@ -8,11 +8,9 @@
 
 static void write_handshake(const struct http_head *head, struct buf *out)
 {
-    buf_add_str(out, "GET /ws HTTP/1.1\r\nHost: ");
-    buf_add(out, head->host.p, head->host.len);
-    buf_add_str(out,
-                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Key: ");
+    /* Any host will do there, but an empty one, which a client may send, would not. */
+    buf_add_str(out, "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
     buf_add(out, head->ws_key.p, head->ws_key.len);
     buf_add_str(out, head->names_our_protocol ? "\r\nSec-WebSocket-Protocol: " WS_PROTOCOL_NAME
                                                 "\r\n\r\n"

@@ -84,7 +84,7 @@ static void say(struct fixture *x, unsigned char opcode, const char *text)
     assert_int_equal(send(x->client, frame, 6 + strlen(text), MSG_NOSIGNAL), 6 + strlen(text));
 }
 
-static void start(struct fixture *x, const char *target)
+static void start_at(struct fixture *x, const char *target, const char *host)
 {
     const struct event_loop_hooks hooks = {before_wait, woken, x};
     char request[512];
@@ -105,9 +105,9 @@ static void start(struct fixture *x, const char *target)
     connect_pair(&x->client, &server);
     (void)snprintf(
         request, sizeof request,
-        "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-        target);
+        target, host);
     assert_int_equal(send(x->client, request, strlen(request), 0), strlen(request));
     ws_adopt(x->ws, server);
     for (int i = 0; i < 1000 && !end; i++) {
@@ -118,6 +118,11 @@ static void start(struct fixture *x, const char *target)
     assert_non_null(end);
     assert_memory_equal(x->got.data, "HTTP/1.1 101 ", 13);
     x->at = (size_t)(end - x->got.data) + 4;
+}
+
+static void start(struct fixture *x, const char *target)
+{
+    start_at(x, target, "h");
 }
 
 static void stop(struct fixture *x)
@@ -234,6 +239,48 @@ static void the_query_is_decoded_once(void **state)
     stop(&x);
 }
 
+/* RFC 6455, section 5.5.1. Here it is the library that closes, by itself. */
+static void nothing_follows_the_close_frame(void **state)
+{
+    static const char closing[] = "\x88\x09\x03\xea"
+                                  "bad opc";
+    struct fixture x;
+    const char *found = NULL;
+    size_t at_close = 0;
+    uint64_t seq = 0;
+
+    (void)state;
+    start(&x, "/ws?event_type=t");
+    say(&x, 0x3, "x"); /* there is no such opcode */
+    for (uint64_t i = 1; i <= 200000 && !found; i++) {
+        feed_made(x.bench, FEED_EVENT, make_event(EPOCH_A, i, "t", 0));
+        turns(&x, 1);
+        read_some(&x, 4096);
+        found = memmem(x.got.data, x.got.len, closing, sizeof closing - 1);
+        seq = i;
+    }
+    assert_non_null(found);
+    at_close = (size_t)(found - x.got.data);
+    for (int i = 0; i < 200; i++) {
+        feed_made(x.bench, FEED_EVENT, make_event(EPOCH_A, ++seq, "t", 0));
+        turns(&x, 1);
+        read_some(&x, 4096);
+    }
+    assert_int_equal(x.got.len, at_close + sizeof closing - 1);
+    stop(&x);
+}
+
+/* RFC 9112, section 3.2: who knows no authority sends an empty Host. */
+static void a_host_may_be_empty(void **state)
+{
+    struct fixture x;
+
+    (void)state;
+    start_at(&x, "/ws", "");
+    assert_int_equal(ws_count(x.ws), 1);
+    stop(&x);
+}
+
 static void a_silent_peer_is_asked_and_then_given_up(void **state)
 {
     struct fixture x;
@@ -265,6 +312,8 @@ int main(void)
         cmocka_unit_test(shared_frames_survive_a_slow_reader),
         cmocka_unit_test(plain_frames_do_the_same),
         cmocka_unit_test(the_query_is_decoded_once),
+        cmocka_unit_test(nothing_follows_the_close_frame),
+        cmocka_unit_test(a_host_may_be_empty),
         cmocka_unit_test(a_silent_peer_is_asked_and_then_given_up),
     };
 
