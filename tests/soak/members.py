@@ -5,15 +5,14 @@ members_ws.py, members_command.py.
 """
 import json
 import re
-import socket
 import threading
 import time
 from zlib import crc32
 
-import zmq
-
+from .kept_http import connect, exchange
 from .lines import line_type, parse_line, parse_position
 from .transcript import RANKS, Delivery, Gap
+from .walk import Asker
 
 EXTEND_MS = 5000
 KEEP_S = 2.8  # an extended delivery is acknowledged so late, when its first time is over
@@ -34,7 +33,7 @@ class Member(threading.Thread):
         super().__init__(daemon=True)
         self.spec, self.ports, self.worker = spec, ports, worker
         self.is_ended = self.must_leave = self.is_away = False
-        self.sock, self.count = None, 0
+        self.sock = None
         self.kept = []  # deliveries that were extended, to be acknowledged later
 
     def run(self):
@@ -143,18 +142,8 @@ class Member(threading.Thread):
 class RouterMember(Member):
     def ask(self, request, limit):
         if self.sock is None:
-            self.sock = zmq.Context.instance().socket(zmq.DEALER)
-            self.sock.setsockopt(zmq.LINGER, 0)
-            self.sock.connect(f"tcp://127.0.0.1:{self.ports['requests']}")
-        self.count += 1
-        self.sock.send_multipart([b"REQ", json.dumps({**request, "group": self.spec["group"], "request_id": self.count}).encode()])
-        while self.sock.poll(limit * 1000):
-            parts = self.sock.recv_multipart()
-            answer = json.loads(parts[1])
-            if answer.get("request_id") == self.count:
-                return answer, parts[2:]
-        self.drop()
-        return None
+            self.sock = Asker(self.ports["requests"])
+        return self.sock.ask({**request, "group": self.spec["group"]}, limit=limit)
 
     def fetch(self):
         asked = time.monotonic()
@@ -181,30 +170,13 @@ class HttpMember(Member):
     def post(self, path, body):
         try:
             if self.sock is None:
-                self.sock = socket.create_connection(("127.0.0.1", self.ports[self.spec.get("at", "http")]), timeout=2)
-                self.sock.settimeout(9)
-            self.sock.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                              % (path.encode(), len(body), body))
-            data = self.piece()
-            while b"\r\n\r\n" not in data:
-                data += self.piece()
-            head, body = data.split(b"\r\n\r\n", 1)
-            lines = head.decode("iso-8859-1").lower().split("\r\n")
-            fields = dict(line.split(": ", 1) for line in lines[1:])
-            while len(body) < int(fields["content-length"]):
-                body += self.piece()
-            if fields.get("connection") == "close":
-                self.drop()
-            return int(lines[0].split()[1]), body
+                self.sock = connect(self.ports[self.spec.get("at", "http")], 9)
+            status, body, is_kept = exchange(self.sock, "POST", path, body)
         except OSError:
+            status, body, is_kept = None, b"", False
+        if not is_kept:
             self.drop()
-            return None, b""
-
-    def piece(self):
-        piece = self.sock.recv(1 << 18)
-        if not piece:
-            raise ConnectionError("closed")
-        return piece
+        return status, body
 
     def fetch(self):
         asked = time.monotonic()

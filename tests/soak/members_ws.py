@@ -17,6 +17,8 @@ ANSWER_S = 8.0
 class WsMember(Member):
     """max: the credit."""
 
+    count = 0  # of requests
+
     def connect(self):
         self.data, self.pieces = b"", []
         self.ready, self.answers = deque(), {}

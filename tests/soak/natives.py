@@ -2,7 +2,6 @@
 import json
 import os
 import select
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -11,6 +10,7 @@ import re
 
 import zmq
 
+from .kept_http import connect, exchange
 from .lines import parse_position
 from .transcript import Reading
 
@@ -164,31 +164,13 @@ class Poller:
             if self.sock is None:
                 names = self.spec.get("at", ["http"])
                 self.connects += 1
-                self.sock = socket.create_connection(("127.0.0.1", self.ports[names[self.connects % len(names)]]), timeout=2)
-                self.sock.settimeout(8)
-            self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-            data = self.piece()
-            while b"\r\n\r\n" not in data:
-                data += self.piece()
-            head, body = data.split(b"\r\n\r\n", 1)
-            lines = head.decode("iso-8859-1").lower().split("\r\n")
-            fields = dict(line.split(": ", 1) for line in lines[1:])
-            pieces, size = [body], len(body)
-            while size < int(fields["content-length"]):
-                pieces.append(self.piece())
-                size += len(pieces[-1])
-            if fields.get("connection") == "close":
-                self.end()
-            return int(lines[0].split()[1]), b"".join(pieces)
+                self.sock = connect(self.ports[names[self.connects % len(names)]], 8)
+            status, body, is_kept = exchange(self.sock, "GET", path)
         except OSError:
+            status, body, is_kept = None, b"", False
+        if not is_kept:
             self.end()
-            return None, b""
-
-    def piece(self):
-        piece = self.sock.recv(1 << 18)
-        if not piece:
-            raise ConnectionError("closed")
-        return piece
+        return status, body
 
     def end(self):
         if self.sock is not None:

@@ -13,6 +13,7 @@ import time
 
 import zmq
 
+from .kept_http import connect, exchange
 from .lines import make_line
 from .transcript import ACKED, RANKS, REFUSED, UNKNOWN, Publishing
 
@@ -66,11 +67,11 @@ class Publisher(threading.Thread):
         self._credit -= count
         return [self.log.take_number() for _ in range(count)]
 
-    def gateway(self):
+    def gateway(self, answer_s):
         """Connects; OSError when that cannot be done."""
         names = self.spec.get("at", ["http"])
         self.connects += 1
-        sock = socket.create_connection(("127.0.0.1", self.ports[names[self.connects % len(names)]]), timeout=2)
+        sock = connect(self.ports[names[self.connects % len(names)]], answer_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
@@ -167,38 +168,19 @@ class Http(Publisher):
     def post(self, path, kind, body):
         try:
             if self.sock is None:
-                self.sock = self.gateway()
-                self.sock.settimeout(ANSWER_S)
+                self.sock = self.gateway(ANSWER_S)
         except OSError:
             self.drop()
             time.sleep(0.05)
             return 503, {"code": "hub_unavailable"}  # nothing was sent at all
         try:
-            self.sock.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
-                              % (path.encode(), kind.encode(), len(body), body))
-            return self.read_answer()
+            status, answer, is_kept = exchange(self.sock, "POST", path, body, kind)
         except OSError:
             self.drop()
             return None, None
-
-    def read_answer(self):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += self.piece()
-        head, body = data.split(b"\r\n\r\n", 1)
-        lines = head.decode("iso-8859-1").lower().split("\r\n")
-        fields = dict(line.split(": ", 1) for line in lines[1:])
-        while len(body) < int(fields["content-length"]):
-            body += self.piece()
-        if fields.get("connection") == "close":
+        if not is_kept:
             self.drop()
-        return int(lines[0].split()[1]), json.loads(body)
-
-    def piece(self):
-        piece = self.sock.recv(65536)
-        if not piece:
-            raise ConnectionError("closed")
-        return piece
+        return status, json.loads(answer)
 
     def drop(self):
         if self.sock is not None:
@@ -284,7 +266,7 @@ class WebSocket(Windowed):
 
     def connect(self):
         try:
-            self.sock = self.gateway()
+            self.sock = self.gateway(2)
             self.sock.sendall(b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
             self.data = b""
