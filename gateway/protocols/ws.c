@@ -47,7 +47,6 @@ struct ws_server {
     void *foreign_loops[1];
     struct list peers; /* those whose handshake is done */
     size_t count;
-    size_t freed;         /* peers, so far */
     size_t closing_bytes; /* held by peers that close and do not read */
     bool is_preframed, is_closing;
 };
@@ -85,7 +84,6 @@ static void peer_free(struct ws_peer *p)
     if (p->is_counted) {
         count_closed(p->server);
     }
-    p->server->freed++;
     if (p->is_in_list) {
         list_remove(&p->link);
         p->server->count--;
@@ -449,34 +447,29 @@ static void prepare_socket(struct ws_peer *p, int fd)
     set_cork(fd, 1);
 }
 
-/* Takes the peer and the descriptor. */
-static void adopt_peer(struct ws_server *server, struct ws_peer *p, int fd)
+/* Takes the peer and the descriptor; head is what was read of the connection already. */
+static void hand_over(struct ws_peer *p, int fd, const struct buf *head)
 {
-    lws_adopt_desc_t info = {
-        .vh = server->vhost,
-        .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
-        .opaque = p,
-    };
-    const size_t freed = server->freed;
+    struct ws_server *server = p->server;
+    struct lws *wsi = NULL;
 
-    p->server = server;
     list_init(&p->link);
     buf_init(&p->message);
     buf_init(&p->rest);
-    info.fd.sockfd = fd;
-    if (!lws_adopt_descriptor_vhost_via_info(&info)) {
+    server->adopting = p;
+    wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, head->data, head->len);
+    if (wsi && server->adopting) {
+        lws_set_opaque_user_data(wsi, p); /* it is not done with the head yet */
+    } else if (server->adopting) {
         log_debug("adopt_failed", log_str("door", "ws"));
-        /* It has closed the descriptor; the peer only if it came as far as to know it. */
-        if (server->freed == freed) {
-            peer_free(p);
-        }
+        peer_free(p); /* it has closed the descriptor, and never came as far as to know the peer */
     }
+    server->adopting = NULL;
 }
 
 void ws_adopt(struct ws_server *server, int fd)
 {
     struct ws_peer *p = calloc(1, sizeof *p);
-    struct lws *wsi = NULL;
     struct buf head;
 
     buf_init(&head);
@@ -492,18 +485,8 @@ void ws_adopt(struct ws_server *server, int fd)
     }
     p->is_counted = true;
     p->server = server;
-    list_init(&p->link);
-    buf_init(&p->message);
-    buf_init(&p->rest);
     prepare_socket(p, fd);
-    server->adopting = p;
-    wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, head.data, head.len);
-    if (wsi && server->adopting) {
-        lws_set_opaque_user_data(wsi, p); /* it is not done with the head yet */
-    } else if (server->adopting) {
-        peer_free(p); /* it has closed the descriptor, and never came as far as to know the peer */
-    }
-    server->adopting = NULL;
+    hand_over(p, fd, &head);
     buf_fini(&head);
 }
 
@@ -584,6 +567,7 @@ static void on_log(int level, const char *line)
 static bool self_test(struct ws_server *server)
 {
     struct ws_selftest test;
+    const struct buf nothing = {0};
     struct ws_peer *p = NULL;
     bool is_good = false;
 
@@ -592,9 +576,10 @@ static bool self_test(struct ws_server *server)
     }
     p = calloc(1, sizeof *p);
     if (p) {
+        p->server = server;
         p->self_test = test.frames.data;
         p->self_test_len = test.frames.len;
-        adopt_peer(server, p, test.server_fd);
+        hand_over(p, test.server_fd, &nothing);
         test.server_fd = -1;
         for (int i = 0; i < WS_SELFTEST_TURNS && !ws_selftest_is_done(&test); i++) {
             event_loop_once(server->loop);
