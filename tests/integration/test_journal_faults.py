@@ -269,20 +269,25 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill_up(folder):
+    """Something else takes all the room there is; the file to be removed."""
+    ballast = os.path.join(folder, "ballast")
+    with open(ballast, "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+        except OSError:
+            return ballast
+
+
 def test_a_full_disk_and_room_again(start_hub, small_disk):
     """Something else fills the disk: degraded, live goes on; when there is room again it recovers by itself. What was
     answered as synced is there."""
     hub = start_hub("--hub-journal-path", os.path.join(small_disk, "data"), "--hub-history-events", "10")
-    ballast = os.path.join(small_disk, "ballast")
     synced = []
     with Dealer(hub) as dealer:
-        with open(ballast, "wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 65536)
-                    file.flush()
-            except OSError:
-                pass
+        ballast = fill_up(small_disk)
         while True:
             answer = dealer.publish(event("t", {"pad": "x" * 20000}), durability="synced")
             if not answer["success"]:
@@ -304,14 +309,7 @@ def test_a_full_disk_and_room_again(start_hub, small_disk):
 def test_a_first_start_on_a_full_disk_says_so(start_hub, small_disk):
     """No journal can be made: refused in words, and with room it starts."""
     hub = start_hub("--hub-journal-path", os.path.join(small_disk, "data"), wait=False)
-    ballast = os.path.join(small_disk, "ballast")
-    with open(ballast, "wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-        except OSError:
-            pass
+    ballast = fill_up(small_disk)
     hub.spawn().wait(expect=1)
     assert "the disk is full; make room on it" in hub.stderr
     os.unlink(ballast)

@@ -2,6 +2,8 @@
 
 Sanitizers and valgrind make programs many times slower; NHUB_TEST_TIMEOUT_FACTOR stretches every deadline.
 """
+import contextlib
+import http.client
 import os
 import time
 
@@ -50,6 +52,19 @@ def within(limit, attempt, tries=3):
 
 class Stalled(Exception):
     """A try that was, by its own clock, kept from what it had to do in time: its failure tells of the machine."""
+
+
+@contextlib.contextmanager
+def stalled_after(limit, started):
+    """For what has to be done before a daemon is `limit` seconds further than at `started`: a failure that comes later
+    raises Stalled."""
+    try:
+        yield
+    except (OSError, AssertionError, http.client.HTTPException) as error:
+        took = time.monotonic() - started
+        if took < limit:
+            raise
+        raise Stalled(f"{took:.1f} s: {error}") from error
 
 
 def unstalled(attempt, tries=5):
