@@ -21,8 +21,7 @@ def publish(gateway, number):
 
 
 def ask_while_it_drains(gateway):
-    wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
-    assert "drain" in get(gateway.port, "/health/ready").text
+    assert "drain" in gateway.wait_unready(2).text
     assert get(gateway.port, "/health").status == 200
     assert publish(gateway, 1).status == 202
     with SseReader(gateway.port, "/events") as late:
@@ -91,7 +90,7 @@ def end_by_a_second_signal(hub, start_gateway):
         for session in sessions:
             session.wait_op("welcome")
         gateway.signal(signal.SIGINT)
-        wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 2, "not ready")
+        gateway.wait_unready(2)
         started = time.monotonic()
         gateway.stop()
         took = time.monotonic() - started

@@ -12,10 +12,6 @@ from support.ws import WsClient
 from support.zmq_clients import Dealer, Push, event
 
 
-def is_ready(gateway):
-    return get(gateway.port, "/health/ready").status == 200
-
-
 def publish(gateway, number, **more):
     return post(gateway.port, "/events", event("n", {"n": number}, **more))
 
@@ -71,7 +67,7 @@ def test_a_killed_hub_is_told_and_its_successor_is_a_new_epoch(start_hub, start_
         middle = f"{old_epoch}-{stream.events[2]['seq']}"
 
         hub.kill()
-        wait_until(lambda: not is_ready(gateway), 5, "the gateway to notice")
+        gateway.wait_unready(5)
         refused = publish(gateway, 100)
         refused.problem(503, "hub_unavailable")
         assert int(refused.headers["Retry-After"]) > 0
@@ -106,7 +102,7 @@ def test_a_hub_that_hangs_is_left_after_a_while_and_found_again(start_hub, start
         stream.wait_open()
         assert publish(gateway, 0).status == 202
         hub.pause()
-        wait_until(lambda: not is_ready(gateway), 10, "the gateway to notice")
+        gateway.wait_unready()
         publish(gateway, 1).problem(503, "hub_unavailable")
         assert not stream.ended
         hub.resume()

@@ -100,5 +100,5 @@ def test_health_answers_while_a_thousand_clients_resume_and_events_flow(hub, gat
     with Dealer(hub) as dealer:
         first = dealer.publish(*[event("load", {"n": n, "pad": "x" * 150}) for n in range(2000)])
         assert first["success"], first
-    wait_until(lambda: get(gateway.port, "/health/ready").status == 200, 10)
+    gateway.wait_connected(10)
     within(0.1, lambda: slowest_probe(hub, gateway))

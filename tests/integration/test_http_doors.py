@@ -283,8 +283,7 @@ def test_without_files_a_text_tells_the_doors(gateway, hub, start_gateway, tmp_p
 def test_liveness_does_not_depend_on_the_hub_and_readiness_does(hub, start_gateway):
     gateway = start_gateway(hub).wait_connected()
     hub.stop()
-    problem = wait_until(lambda: (lambda a: a if a.status == 503 else None)(get(gateway.port, "/health/ready")), 10,
-                         "not ready").problem(503, "not_ready")
+    problem = gateway.wait_unready().problem(503, "not_ready")
     assert "hub" in problem["detail"]
     for path in ("/health", "/health/live", "/livez"):
         answer = get(gateway.port, path)

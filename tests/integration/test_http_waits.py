@@ -128,6 +128,7 @@ def test_clients_that_leave_while_they_wait(hub, start_gateway):
     crowd.close()
     wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["requests_waiting"] == 0, 15, "the end of the waits")
     wait_until(lambda: gateway.open_files() <= files + 5, 10, lambda: f"{gateway.open_files()} files, were {files}")
+    gateway.wait_unready()  # only then is "ready" of the time after the hub's return
     hub.resume()
     gateway.wait_connected()
     assert post(gateway.port, "/events", {"event_type": "after"}).status == 202

@@ -171,7 +171,7 @@ def test_a_new_epoch_of_the_hub_is_told_to_everybody(start_hub, start_gateway):
         gap = ws.wait_op("gap", limit=20)
         assert gap["reason"] == "epoch_changed" and gap["from"] == position(sent)
         assert stream.wait_notice("hub.gap")[0]["to"] == gap["to"]
-        wait_until(lambda: get(gateway.port, "/health/ready").status == 200, 20, "the gateway is ready")
+        gateway.wait_connected(20)
         after = send_many(gateway, 1, first=100)
         assert after["epoch"] != sent["epoch"]
         assert stream.wait_events(6)[5]["data"] == 100
@@ -213,7 +213,7 @@ def test_a_resume_that_needs_the_hub_waits_for_it(start_hub, start_gateway):
     sent = send_many(gateway, 100)
     caught_up(gateway, sent)
     hub.pause()
-    wait_until(lambda: get(gateway.port, "/health/ready").status == 503, 10, "the link is down")
+    gateway.wait_unready()
     where = f"?event_type=a&since={position(sent, 50)}"
     with SseReader(gateway.port, f"/events{where}") as stream, WsClient(gateway.port, f"/ws{where}") as ws:
         stream.wait_open()

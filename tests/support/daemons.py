@@ -318,6 +318,13 @@ class Gateway(Daemon):
         wait_until(look, limit, lambda: f"the gateway to be ready; its log:\n{self.stderr[-4000:]}")
         return self
 
+    def wait_unready(self, limit=10):
+        """Waits until /health/ready says 503: the gateway has noticed that the hub is away, or is about to end."""
+        from .http import get
+
+        return wait_until(lambda: (lambda a: a if a.status == 503 else None)(get(self.port, "/health/ready")), limit,
+                          lambda: f"the gateway to be not ready; its log:\n{self.stderr[-4000:]}")
+
     def finish(self):
         try:
             super().finish()
