@@ -1,7 +1,7 @@
 /*
- * link_loop: a turn: wait, monitors, events, answers, letters, timers, requests out, feed out,
- * status. What the parts decide lies in link_sequencer (order), link_publish, link_queries
- * (requests) and link_sockets (frames).
+ * link_loop: a turn: wait, events, answers, letters, timers, requests out, feed out, status. What
+ * the parts decide lies in link_sequencer (order), link_publish, link_queries (requests) and
+ * link_sockets (frames).
  *
  * The link is up from the first good `position` answer until a connection breaks or no answer came
  * for LINK_DEAD_MS; then both sockets are closed and made anew, so that nothing old goes out late.
@@ -12,7 +12,9 @@
 #include "gateway/memory_ceiling.h"
 #include "wire/request.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +33,7 @@ enum {
     AWAY_MS = 1000,    /* a turn that comes so late was not the hub's fault */
     STUCK_MS = 300,    /* a hub that answers so late did nothing else meanwhile either */
     AVERAGE_OVER = 64, /* events */
+    LARGE_EVENT_BYTES = 1024,
     MAX_WAITING_JOBS = 16384
 };
 
@@ -73,11 +76,9 @@ nhub_err link_loop_init(struct link_loop *l)
     if (err == NHUB_OK) {
         err = link_queries_create(&l->query);
     }
-    if (err == NHUB_OK) {
-        err = link_sockets_init(
-            &l->sockets, settings->gateway.hub_host, (uint16_t)settings->hub.publisher_port,
-            (uint16_t)settings->hub.requests_port, (int)settings->gateway.publish_window * 2 + 64);
-    }
+    link_sockets_init(&l->sockets, settings->gateway.hub_host,
+                      (uint16_t)settings->hub.publisher_port,
+                      (uint16_t)settings->hub.requests_port);
     return err;
 }
 
@@ -86,9 +87,7 @@ void link_loop_fini(struct link_loop *l)
     link_publish_destroy(&l->publish);
     link_queries_destroy(&l->query);
     link_sequencer_destroy(&l->sequencer);
-    if (l->sockets.ctx) {
-        link_sockets_fini(&l->sockets);
-    }
+    link_sockets_close(&l->sockets);
     buf_fini(&l->text);
 }
 
@@ -161,16 +160,11 @@ static void note_bad(struct link_loop *l, const char *what, nhub_err err)
     }
 }
 
-static bool is_lasting(nhub_err err)
-{
-    return err == NHUB_EAGAIN || err == NHUB_ECLOSED || err == NHUB_ESYS;
-}
-
-/* While the stream loop is behind, events wait in the SUB socket, which counts them, not their
- * bytes. When it would hold too much, they are read and left: a hole that is refilled later. */
+/* While the stream loop is behind, events wait at the hub, which counts them, not their bytes.
+ * Large ones are read and left: a hole that is refilled later. */
 static bool must_skip_events(const struct link_loop *l)
 {
-    return l->is_held_up && l->event_bytes > MEMORY_SUB_BYTES / LINK_SOCKETS_EVENTS;
+    return l->is_held_up && l->event_bytes > LARGE_EVENT_BYTES;
 }
 
 static void take_event(struct link_loop *l, struct feed_event *event)
@@ -196,7 +190,7 @@ static void read_events(struct link_loop *l)
 
         if (err == NHUB_OK) {
             take_event(l, event);
-        } else if (is_lasting(err)) {
+        } else if (err == NHUB_EAGAIN) {
             return;
         } else {
             note_bad(l, "event", err);
@@ -275,8 +269,7 @@ static void on_answer(struct link_loop *l, struct link_message *m)
         on_refill(l, key, m);
         break;
     case KIND_QUERY:
-        link_queries_answer(l->query, key, &m->answer, zframe_data(&m->text), zframe_size(&m->text),
-                            &m->events, m->count);
+        link_queries_answer(l->query, key, &m->answer, m->text, m->text_len, &m->events, m->count);
         break;
     case KIND_PUBLISH:
         link_publish_answer(l->publish, key, &m->answer);
@@ -296,7 +289,7 @@ static void read_answers(struct link_loop *l)
             l->heard_ms = l->now_ms;
             on_answer(l, &message);
             link_message_fini(&message);
-        } else if (is_lasting(err)) {
+        } else if (err == NHUB_EAGAIN) {
             return;
         } else {
             note_bad(l, "answer", err);
@@ -330,8 +323,7 @@ static void take_letters(struct link_loop *l)
 
 /* ---- out ---- */
 
-/* True when it went out; false: nothing did. A failure other than a lack of room or memory is the
- * end of the link. */
+/* True when it goes out at the end of the turn; false: nothing of it does. */
 static bool send_text(struct link_loop *l, size_t events,
                       const void *(*next)(void *context, size_t i, size_t *out_len), void *context)
 {
@@ -342,9 +334,6 @@ static bool send_text(struct link_loop *l, size_t events,
     }
     buf_reset(&l->text);
     l->wants_out = l->wants_out || err == NHUB_EAGAIN; /* every turn tries again what is left */
-    if (err != NHUB_OK && err != NHUB_EAGAIN && err != NHUB_ENOMEM) {
-        lose(l, nhub_strerror(err));
-    }
     return err == NHUB_OK;
 }
 
@@ -425,7 +414,6 @@ static void send_publishes(struct link_loop *l)
 
         request_write_publish(&l->text, make_id(KIND_PUBLISH, request.key), request.durability,
                               request.atomic);
-        /* If the link broke while sending, the jobs were answered with it. */
         if (!send_text(l, request.events, batch_event, &batch)) {
             link_publish_unsent(l->publish, request.key);
             return;
@@ -499,6 +487,10 @@ static int time_left_ms(const struct link_loop *l)
     const bool is_new = l->is_up && now_ms - l->up_ms < NEW_MS;
     int64_t due_ms = now_ms + IDLE_MS;
 
+    if (l->wants_out && link_sockets_can_send(&l->sockets)) {
+        return 0;
+    }
+    due_ms = earlier(due_ms, link_sockets_deadline(&l->sockets));
     due_ms = earlier(due_ms, link_publish_deadline(l->publish));
     due_ms = earlier(due_ms, link_queries_deadline(l->query));
     due_ms = earlier(due_ms, link_sequencer_deadline(l->sequencer));
@@ -521,32 +513,22 @@ static int time_left_ms(const struct link_loop *l)
     return due_ms <= now_ms ? 1 : (int)(due_ms - now_ms);
 }
 
-/* What came, of the sockets: each look at one that has nothing costs two system calls. */
-struct news {
-    bool events, answers, monitors;
-};
-
-static struct news wait_for_work(struct link_loop *l)
+static bool wants_events(const struct link_loop *l)
 {
-    struct zpoll_item items[LINK_SOCKETS_POLL + 2];
-    struct news news = {false, false, false};
-    size_t count =
-        link_sockets_poll(&l->sockets, !l->is_held_up || must_skip_events(l), l->wants_out, items);
-    size_t ready = 0;
-    const bool has_sockets = count > 0;
-    nhub_err err = NHUB_OK;
+    return !l->is_held_up || must_skip_events(l);
+}
 
-    items[count++] = (struct zpoll_item){.fd = mailbox_fd(l->publishes), .want_in = true};
-    items[count++] = (struct zpoll_item){.fd = mailbox_fd(l->queries), .want_in = true};
-    err = zpoll_wait(items, count, time_left_ms(l), &ready);
-    if (err != NHUB_OK) {
-        log_error("hub_link_poll_failed", log_str("error", nhub_strerror(err)));
-    } else if (has_sockets) {
-        news.events = items[LINK_POLL_EVENTS].in;
-        news.answers = items[LINK_POLL_ANSWERS].in;
-        news.monitors = items[LINK_POLL_MONITORS].in || items[LINK_POLL_MONITORS + 1].in;
+static void wait_for_work(struct link_loop *l)
+{
+    struct pollfd items[LINK_SOCKETS_POLL + 2];
+    const bool has_more = link_sockets_poll(&l->sockets, wants_events(l), items);
+
+    items[LINK_SOCKETS_POLL] = (struct pollfd){.fd = mailbox_fd(l->publishes), .events = POLLIN};
+    items[LINK_SOCKETS_POLL + 1] = (struct pollfd){.fd = mailbox_fd(l->queries), .events = POLLIN};
+    if (poll(items, LINK_SOCKETS_POLL + 2, has_more ? 0 : time_left_ms(l)) < 0 && errno != EINTR) {
+        log_error("hub_link_poll_failed", log_str("error", strerror(errno)));
     }
-    return news;
+    link_sockets_polled(&l->sockets, items);
 }
 
 static void report(struct link_loop *l)
@@ -601,7 +583,7 @@ static void begin_turn(struct link_loop *l)
     if (is_late || (l->unanswered_ms != 0 && l->now_ms - l->unanswered_ms > STUCK_MS)) {
         link_sequencer_away(l->sequencer, l->now_ms);
     }
-    /* What the hub said meanwhile may still be on its way through the library. */
+    /* What the hub said meanwhile may still wait to be read. */
     if (is_late && l->unanswered_ms != 0) {
         l->unanswered_ms = l->now_ms;
         l->heard_ms = l->now_ms;
@@ -613,25 +595,22 @@ void link_loop_run(struct link_loop *l)
     l->now_ms = clock_mono_ms();
     open_sockets(l);
     while (!is_finished(l)) {
-        struct news news;
-
         report(l);
-        news = wait_for_work(l);
+        wait_for_work(l);
         begin_turn(l);
-        if (news.monitors && link_sockets_were_cut(&l->sockets) && l->is_up) {
-            lose(l, "disconnected");
-            news = (struct news){false, false, false}; /* of sockets that are gone */
-        }
-        if (news.events && (!l->is_held_up || must_skip_events(l))) {
+        link_sockets_turn(&l->sockets, l->now_ms);
+        if (wants_events(l)) {
             read_events(l);
         }
-        if (news.answers) {
-            read_answers(l);
-        }
+        read_answers(l);
         take_letters(l);
         run_timers(l);
         send_publishes(l);
         send_queries(l);
+        link_sockets_turn(&l->sockets, l->now_ms);
+        if (link_sockets_were_cut(&l->sockets) && l->is_up) {
+            lose(l, "disconnected");
+        }
         post_feed(l);
     }
     link_sockets_close(&l->sockets);

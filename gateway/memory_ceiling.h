@@ -43,7 +43,6 @@ void memory_ceiling_compute(struct memory_ceiling *out, const struct settings *s
 
 /* The bounds that are no settings. */
 #define MEMORY_FEED_BYTES    ((uint64_t)64 << 20) /* from the link to the stream loop */
-#define MEMORY_SUB_BYTES     ((uint64_t)64 << 20) /* in the SUB socket, about */
 #define MEMORY_PUBLISH_BYTES ((uint64_t)64 << 20) /* jobs that wait or are in flight */
 #define MEMORY_BODIES_COUNT  32                   /* bodies of the largest size at once */
 /* What all fetches under way may bring together, if each asks for no less than … */
