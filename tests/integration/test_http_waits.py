@@ -12,7 +12,7 @@ import time
 
 from support.http import get, post
 from support.metrics import Metrics
-from support.waiting import FACTOR, seconds, wait_until, within
+from support.waiting import FACTOR, Stalled, seconds, unstalled, wait_until, within
 from support.zmq_clients import Dealer
 
 BODY = b'{"event_type":"w","data":{"i":1}}'
@@ -75,6 +75,28 @@ def waiting(gateway):
     return Metrics(gateway.port).get("notifyhub_http_requests_waiting")
 
 
+GIVEN_UP_S = 1.5  # a hub that is silent for so long is
+
+
+def crowd_that_waits(hub, gateway, count):
+    """The hub hangs, and so many requests wait for it."""
+
+    def attempt():
+        hub.pause()
+        since = time.monotonic()
+        crowd = Crowd(gateway.port, count)
+        while waiting(gateway) < count:
+            if time.monotonic() - since > GIVEN_UP_S:
+                crowd.close()
+                gateway.wait_unready()
+                hub.resume()
+                gateway.wait_connected()
+                raise Stalled(f"the hub was given up before {count} requests were there")
+        return crowd
+
+    return unstalled(attempt)
+
+
 def test_four_thousand_waiting_posts_are_all_answered(hub, start_gateway):
     """The hub hangs. The link finds out, and every waiting request gets its 503; nothing of it remains."""
     gateway = start_gateway(hub).wait_connected()
@@ -122,10 +144,7 @@ def test_health_answers_while_posts_wait(hub, start_gateway):
 def test_clients_that_leave_while_they_wait(hub, start_gateway):
     gateway = start_gateway(hub).wait_connected()
     files = gateway.open_files()
-    hub.pause()
-    crowd = Crowd(gateway.port, 300)
-    wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["requests_waiting"] >= 300, 5, "the waits")
-    crowd.close()
+    crowd_that_waits(hub, gateway, 300).close()
     wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["requests_waiting"] == 0, 15, "the end of the waits")
     wait_until(lambda: gateway.open_files() <= files + 5, 10, lambda: f"{gateway.open_files()} files, were {files}")
     gateway.wait_unready()  # only then is "ready" of the time after the hub's return
@@ -137,9 +156,7 @@ def test_clients_that_leave_while_they_wait(hub, start_gateway):
 def test_sigterm_while_posts_wait(hub, start_gateway):
     """A stop sees the waiting requests out: each has an answer before its connection ends."""
     gateway = start_gateway(hub).wait_connected()
-    hub.pause()
-    crowd = Crowd(gateway.port, 500)
-    wait_until(lambda: get(gateway.port, "/stats").json["gateway"]["requests_waiting"] >= 500, 5, "the waits")
+    crowd = crowd_that_waits(hub, gateway, 500)
     gateway.signal(signal.SIGTERM)
     answers = crowd.answers(15)
     assert all(answer and answer[0] == 503 for answer in answers), set(answers)
