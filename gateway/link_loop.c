@@ -184,7 +184,7 @@ static void take_event(struct link_loop *l, struct feed_event *event)
 
 static void read_events(struct link_loop *l)
 {
-    for (int i = 0; i < EVENTS_A_TURN; i++) {
+    for (int i = 0; i < EVENTS_A_TURN && link_sockets_are_open(&l->sockets); i++) {
         struct feed_event *event = NULL;
         const nhub_err err = link_sockets_event(&l->sockets, &event);
 
@@ -391,6 +391,16 @@ static void ask_page(struct link_loop *l)
     }
 }
 
+/* What cannot be written yet stays a job that waits: taken back, it would be answered as if the hub
+ * were away. */
+static bool has_room(struct link_loop *l)
+{
+    const bool can_send = link_sockets_can_send(&l->sockets);
+
+    l->wants_out = l->wants_out || !can_send;
+    return can_send;
+}
+
 struct batch {
     const struct link_publish *publish;
     uint64_t key;
@@ -409,7 +419,7 @@ static void send_publishes(struct link_loop *l)
 {
     struct link_publish_request request;
 
-    while (l->is_up && link_publish_next(l->publish, &request)) {
+    while (l->is_up && has_room(l) && link_publish_next(l->publish, &request)) {
         struct batch batch = {.publish = l->publish, .key = request.key};
 
         request_write_publish(&l->text, make_id(KIND_PUBLISH, request.key), request.durability,
@@ -425,7 +435,7 @@ static void send_queries(struct link_loop *l)
 {
     uint64_t key = 0;
 
-    while (l->is_up && link_queries_next(l->query, query_id, &key, &l->text)) {
+    while (l->is_up && has_room(l) && link_queries_next(l->query, query_id, &key, &l->text)) {
         if (!send_text(l, 0, NULL, NULL)) {
             link_queries_unsent(l->query, key);
             return;
@@ -567,8 +577,8 @@ static bool is_finished(struct link_loop *l)
             link_queries_changes(l->query) == 0);
 }
 
-/* While the stream loop is behind, events wait in the SUB socket, and what does not fit there is
- * fetched later: memory stays bounded. A hole is not the hub's fault then. */
+/* While the stream loop is behind, events wait at the hub, and what does not fit there is fetched
+ * later: memory stays bounded. A hole is not the hub's fault then. */
 static void begin_turn(struct link_loop *l)
 {
     const int64_t now_ms = clock_mono_ms();

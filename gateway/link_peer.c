@@ -3,7 +3,6 @@
  */
 #include "gateway/link_peer.h"
 
-#include "base/log.h"
 #include "base/net.h"
 #include "gateway/resolver.h"
 
@@ -45,7 +44,7 @@ struct link_peer {
     /* What is to be written from `written` on; the message that is being built begins at begin. */
     struct buf out;
     size_t written, begin;
-    struct log_limit bad_limit;
+    struct log_limit *limit;
 };
 
 /* ---- up and down ---- */
@@ -89,20 +88,32 @@ static void rest(struct link_peer *p, int64_t pause_ms)
     p->due_ms = p->now_ms + pause_ms;
 }
 
+static void try_next(struct link_peer *p);
+
+/* The connection is over. Before it was open, the name's next address may be the right one. */
+static void give_up(struct link_peer *p, int64_t pause_ms)
+{
+    if (p->state == OPEN || !p->untried) {
+        rest(p, pause_ms);
+    } else {
+        try_next(p);
+    }
+}
+
 /* The other side is there, and is not what we need. */
 static void refuse(struct link_peer *p, const char *why, int64_t pause_ms)
 {
     uint64_t suppressed = 0;
 
-    if (log_limit_pass(&p->bad_limit, &suppressed)) {
+    if (log_limit_pass(p->limit, &suppressed)) {
         log_warn("hub_connection_refused", log_str("hub", p->host), log_uint("port", p->port),
                  log_str("why", why), log_uint("suppressed", suppressed));
     }
-    rest(p, pause_ms);
+    give_up(p, pause_ms);
 }
 
 nhub_err link_peer_create(struct link_peer **out, enum link_peer_type type, const char *host,
-                          uint16_t port)
+                          uint16_t port, struct log_limit *limit)
 {
     struct link_peer *p = calloc(1, sizeof *p);
 
@@ -113,7 +124,7 @@ nhub_err link_peer_create(struct link_peer **out, enum link_peer_type type, cons
     p->host = host;
     p->port = port;
     p->fd = -1;
-    p->bad_limit = (struct log_limit){.burst = 2, .window_ms = 10000};
+    p->limit = limit;
     *out = p;
     return NHUB_OK;
 }
@@ -255,8 +266,13 @@ static bool read_more(struct link_peer *p)
         return true;
     }
     p->may_read = false;
-    if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return false;
+    }
+    if (p->state == OPEN) {
         rest(p, LINK_PEER_RETRY_MS);
+    } else {
+        refuse(p, "it ends the connection within the handshake", LINK_PEER_RETRY_MS);
     }
     return false;
 }
@@ -402,7 +418,7 @@ static void shake_hands(struct link_peer *p)
 static void break_off(struct link_peer *p)
 {
     if (p->state != OPEN) {
-        rest(p, LINK_PEER_RETRY_MS);
+        give_up(p, LINK_PEER_RETRY_MS);
         return;
     }
     p->is_broken = true;
@@ -491,8 +507,10 @@ void link_peer_turn(struct link_peer *p, int64_t now_ms)
     if (is_connected(p)) {
         write_out(p);
     }
-    if (p->state != IDLE && p->state != RESOLVING && now_ms >= p->due_ms) {
+    if (p->state == CONNECTING && now_ms >= p->due_ms) {
         try_next(p);
+    } else if (is_connected(p) && now_ms >= p->due_ms) {
+        refuse(p, "it does not end its handshake", LINK_PEER_RETRY_MS);
     }
     p->pause_ms = 0; /* what began to rest in this turn knows the time */
 }

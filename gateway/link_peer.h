@@ -15,6 +15,7 @@
 #ifndef GATEWAY_LINK_PEER_H
 #define GATEWAY_LINK_PEER_H
 
+#include "base/log.h"
 #include "wire/zmtp.h"
 
 #include <poll.h>
@@ -28,14 +29,15 @@ enum {
     LINK_PEER_LIMIT_MS = 10000, /* for a connection with its handshake */
     /* With so much to be written a peer takes nothing more. */
     LINK_PEER_OUT_BYTES = 1 << 20,
-    /* A longer message is not for us: the connection is cut. Twice the hub's limits are far less.
-     */
-    LINK_PEER_MESSAGE_BYTES = 256 << 20
+    /* A longer message is not for us: the connection is cut. The largest that a hub can be told to
+     * send is an event of 256 MiB (hub.max_event_bytes) with what the hub adds to it. */
+    LINK_PEER_MESSAGE_BYTES = 512 << 20
 };
 
-/* host is borrowed. The first link_peer_turn() begins to connect. Errors: NHUB_ENOMEM. */
+/* host is borrowed, and so is limit, for log lines about what is wrong there. The first
+ * link_peer_turn() begins to connect. Errors: NHUB_ENOMEM. */
 NHUB_MUST_USE nhub_err link_peer_create(struct link_peer **out, enum link_peer_type type,
-                                        const char *host, uint16_t port);
+                                        const char *host, uint16_t port, struct log_limit *limit);
 /* What was not written yet is dropped. */
 void link_peer_destroy(struct link_peer **p_p);
 

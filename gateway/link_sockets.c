@@ -17,6 +17,7 @@ void link_sockets_init(struct link_sockets *s, const char *host, uint16_t publis
     s->host = host;
     s->publisher_port = publisher_port;
     s->requests_port = requests_port;
+    s->bad_limit = (struct log_limit){.burst = 4, .window_ms = 10000};
 }
 
 void link_sockets_close(struct link_sockets *s)
@@ -33,10 +34,12 @@ bool link_sockets_are_open(const struct link_sockets *s)
 nhub_err link_sockets_open(struct link_sockets *s)
 {
     /* SUB first: its subscription should be on its way before the first question is. */
-    nhub_err err = link_peer_create(&s->sub, LINK_PEER_SUB, s->host, s->publisher_port);
+    nhub_err err =
+        link_peer_create(&s->sub, LINK_PEER_SUB, s->host, s->publisher_port, &s->bad_limit);
 
     if (err == NHUB_OK) {
-        err = link_peer_create(&s->dealer, LINK_PEER_DEALER, s->host, s->requests_port);
+        err = link_peer_create(&s->dealer, LINK_PEER_DEALER, s->host, s->requests_port,
+                               &s->bad_limit);
     }
     if (err != NHUB_OK) {
         link_sockets_close(s);

@@ -16,6 +16,7 @@
 struct link_sockets {
     const char *host;
     uint16_t publisher_port, requests_port;
+    struct log_limit bad_limit;     /* outlives the peers */
     struct link_peer *sub, *dealer; /* NULL while closed */
 };
 

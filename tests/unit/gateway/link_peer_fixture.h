@@ -29,6 +29,7 @@ enum { LIMIT_MS = 10000, STEP_MS = 5, FRAMES_MAX = 64 };
 enum { LAST = 0, MORE = 1, LONG = 2, COMMAND = 4 };
 
 struct fixture {
+    struct log_limit limit;
     struct link_peer *p;
     bool want_in;
     int64_t ahead_ms;                     /* of the system's clock */
@@ -296,7 +297,7 @@ static inline nhub_err request(struct fixture *f, const void *bytes, size_t len)
 
 static inline void start_peer(struct fixture *f, enum link_peer_type type, const char *host)
 {
-    assert_int_equal(link_peer_create(&f->p, type, host, f->port), NHUB_OK);
+    assert_int_equal(link_peer_create(&f->p, type, host, f->port, &f->limit), NHUB_OK);
     f->is_due = true;
 }
 

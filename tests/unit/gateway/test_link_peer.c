@@ -413,7 +413,7 @@ static void bad_bytes_cut_an_open_connection(void **state)
     } cases[] = {
         {"\x08\0", 2},                             /* a reserved flag */
         {"\x80\0", 2},                             /* another */
-        {"\2\0\0\0\0\x10\0\0\1", 9},               /* longer than LINK_PEER_MESSAGE_BYTES */
+        {"\2\0\0\0\0\x20\0\0\1", 9},               /* longer than LINK_PEER_MESSAGE_BYTES */
         {"\2\xff\xff\xff\xff\xff\xff\xff\xff", 9}, /* than anything */
         {"\1\1x\3\x80\0\0\0\0\0\0\0", 12},         /* in the second frame */
     };
@@ -428,6 +428,18 @@ static void bad_bytes_cut_an_open_connection(void **state)
         assert_int_equal(f->accepted, i + 2);
         assert_false(link_peer_was_cut(f->p));
     }
+}
+
+/* hub.max_event_bytes goes up to 256 MiB, and the hub adds to each event. */
+static void the_largest_event_of_a_hub_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+
+    open_peer(f, LINK_PEER_SUB);
+    buf_add(&f->to_say, "\2\0\0\0\0\x10\0\4\0", 9); /* 256 MiB and 1 KiB */
+    let_time_pass(f);
+    assert_false(read_message(f));
+    assert_true(link_peer_is_open(f->p));
 }
 
 int main(void)
@@ -451,6 +463,7 @@ int main(void)
         TEST(what_came_before_the_end_is_given_before_it_is_told),
         TEST(what_was_not_written_goes_with_the_connection),
         TEST(bad_bytes_cut_an_open_connection),
+        TEST(the_largest_event_of_a_hub_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

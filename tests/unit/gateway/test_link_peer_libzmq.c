@@ -269,7 +269,7 @@ static void do_everything(struct fixture *f)
 {
     struct aim aim = {0};
 
-    while (link_peer_create(&f->p, LINK_PEER_DEALER, "127.0.0.1", f->port) != NHUB_OK) {
+    while (link_peer_create(&f->p, LINK_PEER_DEALER, "127.0.0.1", f->port, &f->limit) != NHUB_OK) {
         assert_null(f->p);
     }
     f->is_due = true;
