@@ -35,8 +35,10 @@ void memory_ceiling_compute(struct memory_ceiling *out, const struct settings *s
     out->part[MEMORY_CACHE] =
         cache + cache / 4 + settings->gateway.cache_events * CACHE_INDEX_BYTES;
     out->part[MEMORY_STREAMS] = streams + streams / MEMORY_CLOSING_SHARE;
-    /* Events behind a hole, and of an epoch that is not named yet: as much as the cache each. */
-    out->part[MEMORY_LINK] = MEMORY_FEED_BYTES + 2 * cache + PAGES_UNDER_WAY * PAGE_BYTES;
+    /* Events behind a hole, and of an epoch that is not named yet: as much as the cache each. And
+     * each connection receives a message whole. */
+    out->part[MEMORY_LINK] = MEMORY_FEED_BYTES + 2 * settings->hub.max_event_bytes + 2 * cache +
+                             PAGES_UNDER_WAY * PAGE_BYTES;
     /* The jobs, and what is being written of them. */
     out->part[MEMORY_PUBLISHES] = 2 * MEMORY_PUBLISH_BYTES;
     out->part[MEMORY_GROUPS] = streams / MEMORY_GROUPS_SHARE + MEMORY_FETCHES_BYTES;
