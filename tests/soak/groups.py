@@ -1,4 +1,6 @@
 """groups: the consumer groups of the checker, and their members in one process, a thread each."""
+import time
+
 from .members import HttpMember, RouterMember
 from .members_command import CommandMember, ExecMember
 from .members_ws import WsMember
@@ -6,6 +8,7 @@ from .transcript import GroupReading
 from .workers import check_alive
 
 VISIBILITY_MS = 2500
+NOTE_S = 10.0  # for noting what was settled, before a round is compared
 
 # name: settings. `fussy` gives up: what fails three times becomes a dead letter. `held`: the journal keeps what it lacks.
 GROUPS = {
@@ -57,6 +60,9 @@ class GroupWorker:
     def handle(self, word, *arguments):
         if word == "collect":
             end = arguments[0]
+            until = time.monotonic() + NOTE_S
+            while any(member.is_behind() for member in self.members) and time.monotonic() < until:
+                time.sleep(0.01)
             result = []
             for name, reading in self.readings.items():
                 reading.end = end

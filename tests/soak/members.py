@@ -127,6 +127,10 @@ class Member(threading.Thread):
     def note(self, text):
         self.worker.readings[self.spec["group"]].notes.append(text)
 
+    def is_behind(self):
+        """Was something settled that is not noted yet?"""
+        return False
+
     def fetch(self):
         raise NotImplementedError
 

@@ -4,10 +4,13 @@ a gateway.
 Two ways: what is printed is acknowledged by the command (it does not tell which attempt that was, and that it was kept is
 only known from an end without a word on stderr); or it runs a command for each event, which fails for some.
 """
+import array
+import fcntl
 import json
 import os
 import select
 import subprocess
+import termios
 import time
 
 from .lines import parse_position
@@ -20,10 +23,33 @@ SCRIPT = ('printf "%s " "$NOTIFYHUB_DELIVERY"; cat; p=${NOTIFYHUB_DELIVERY%.*}; 
 GOOD_ENDS = (0, 1, 3, 5)  # also: --timeout came first, something failed, nobody answered, a gap was told
 
 
+def read_now(pipe):
+    """What there is; empty at the end, None when there is nothing."""
+    try:
+        return os.read(pipe.fileno(), 1 << 18)
+    except BlockingIOError:
+        return None
+
+
+def unread(pipe):
+    """How many bytes wait in it; 0 when it was closed meanwhile."""
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
+    except (OSError, ValueError):
+        return 0
+    return count[0]
+
+
 class CommandMember(Member):
     """max: events of one run; the process ends then, and the next one is started. at: None = straight to the hub."""
 
-    process, runs = None, 0
+    process, runs, is_reading = None, 0, False
+
+    def is_behind(self):
+        """Has the command said what is not noted yet? It acknowledges without waiting for its reader."""
+        process = self.process
+        return self.is_reading or (process is not None and unread(process.stdout) > 0)
 
     def command(self):
         spec = self.spec
@@ -41,23 +67,32 @@ class CommandMember(Member):
         """One run of the command, from its start to its end. It settles its deliveries itself."""
         asked = time.monotonic()
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for pipe in (self.process.stdout, self.process.stderr):
+            os.set_blocking(pipe.fileno(), False)
         self.taken, self.errors = [], b""
         data = {self.process.stdout: b"", self.process.stderr: b""}
         while data and not (self.is_ended or self.must_leave or self.is_away):
             for pipe in select.select(list(data), [], [], 0.2)[0]:
-                piece = os.read(pipe.fileno(), 1 << 18)
-                if not piece:
-                    del data[pipe]
-                elif pipe is self.process.stderr:
-                    self.errors += piece
-                else:
-                    *lines, data[pipe] = (data[pipe] + piece).split(b"\n")
-                    for line in lines:
-                        self.line(line, asked)
+                self.is_reading = True
+                self.read(pipe, data, asked)
+            self.is_reading = False
         if not data:
             self.over(self.process.wait())
         self.drop()
         return []
+
+    def read(self, pipe, data, asked):
+        piece = read_now(pipe)
+        if piece is None:
+            return  # confirm_former() was here first
+        if not piece:
+            del data[pipe]
+        elif pipe is self.process.stderr:
+            self.errors += piece
+        else:
+            *lines, data[pipe] = (data[pipe] + piece).split(b"\n")
+            for line in lines:
+                self.line(line, asked)
 
     def line(self, line, asked):
         if line.startswith(b'{"op":'):
@@ -116,10 +151,7 @@ class ExecMember(CommandMember):
 
     def confirm_former(self):
         """What the command says nothing about was acknowledged."""
-        while select.select([self.process.stderr], [], [], 0)[0]:
-            piece = os.read(self.process.stderr.fileno(), 1 << 18)
-            if not piece:
-                break
+        while piece := read_now(self.process.stderr):
             self.errors += piece
         self.confirm([d for d in self.taken if f"{d.where[0]}-{d.where[1]}.{d.attempt} ".encode() not in self.errors])
         self.taken = []
