@@ -46,7 +46,7 @@ def test_one_that_fails_again_fails_the_run(tmp_path):
     assert "part asan failed" in done.stderr
 
 
-def test_three_fail_the_run_at_once(tmp_path):
-    done = run_with(tmp_path, "a b c")
-    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "7 passed, 3 failed", done.stdout
+def test_seven_fail_the_run_at_once(tmp_path):
+    done = run_with(tmp_path, "a b c d e f g")
+    assert done.returncode == 1 and done.stdout.splitlines()[-1] == "3 passed, 7 failed", done.stdout
     assert "once more" not in done.stdout

@@ -48,11 +48,11 @@ def publish(dealer, count, event_type="a", first=0):
 
 
 def test_what_is_acknowledged_does_not_come_again(dealer, make_group):
-    group = make_group(visibility_ms=100)
+    group = make_group(visibility_ms=1000)
     seqs = publish(dealer, 10)
     batch = group.fetch(max=4)
     assert [e["seq"] for e in batch.events] == list(seqs)[:4]
-    assert batch.attempts == [1] * 4 and batch.answer["visibility_ms"] == 100
+    assert batch.attempts == [1] * 4 and batch.answer["visibility_ms"] == 1000
     answer = group.ack(batch.names[:3])
     assert answer["count"] == 3 and answer["failed"] == []
     rest = group.drain(count=7)
