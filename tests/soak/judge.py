@@ -373,6 +373,8 @@ class _Judge:
                 if n >= publishing.next or p << 32 | n not in self.case.carried:
                     verdict.fault("phantom", where, f"{self.name(key)} is event {n}, which it did not publish in this round "
                                   f"(it published {publishing.first} to {publishing.next - 1})")
+            elif key in self.lost:
+                continue  # seen live, lost, and numbered again when it was sent again
             elif outcome.kind == ACKED and not outcome.retried or outcome.kind == SENT and self.case.is_push_exact:
                 unordered += n < newest
                 newest = max(n, newest)
