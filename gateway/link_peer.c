@@ -7,8 +7,6 @@
 #include "gateway/resolver.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,7 +16,8 @@ enum {
     READ_LEAST = 16 * 1024,
     READ_BYTES = 128 * 1024,
     KEEP_BYTES = 1 << 20, /* of a larger buffer the memory is given back */
-    COMMAND_MAX = 64 * 1024
+    COMMAND_MAX = 64 * 1024,
+    KEEP_IDLE_S = 30 /* requests without an answer mostly tell before */
 };
 
 enum state { IDLE, RESOLVING, CONNECTING, GREETING, READYING, OPEN };
@@ -146,24 +145,12 @@ void link_peer_destroy(struct link_peer **p_p)
 
 /* ---- connecting ---- */
 
-static void set_option(int fd, int level, int option, int value)
-{
-    /* Without it the connection is a little slower, or its end is noticed later. */
-    NHUB_IGNORE(setsockopt(fd, level, option, &value, sizeof value) != 0);
-}
-
-/* The keepalive finds a hub that vanished without a word after 30 s + 3 times 10 s, if requests
- * without an answer have not told before. */
 static int make_socket(int family)
 {
     const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd >= 0) {
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
-        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+        net_set_stream_options(fd, KEEP_IDLE_S);
     }
     return fd;
 }
@@ -546,11 +533,6 @@ void link_peer_polled(struct link_peer *p, const struct pollfd *item)
     if (p->state == OPEN && !(item->events & POLLIN) && (item->revents & (POLLERR | POLLHUP))) {
         rest(p, LINK_PEER_RETRY_MS);
     }
-}
-
-bool link_peer_is_open(const struct link_peer *p)
-{
-    return p->state == OPEN;
 }
 
 bool link_peer_was_cut(struct link_peer *p)

@@ -50,9 +50,7 @@ void link_peer_poll(const struct link_peer *p, bool want_in, struct pollfd *out)
 /* What poll() told. */
 void link_peer_polled(struct link_peer *p, const struct pollfd *item);
 
-/* The handshake is done: messages can be sent. */
-bool link_peer_is_open(const struct link_peer *p);
-/* It is open, and not too much waits to be written. */
+/* The handshake is done, and not too much waits to be written. */
 bool link_peer_can_send(const struct link_peer *p);
 /* An open connection was lost since the last call. */
 bool link_peer_was_cut(struct link_peer *p);

@@ -38,9 +38,7 @@ enum {
     IDLE_MS = 500,  /* longest wait, keeps the heartbeat fresh */
     PAUSE_MS = 100, /* without accepting, when even the spare descriptor is gone */
     DEFER_S = 5,
-    KEEP_IDLE_S = 60, /* half-open peers are noticed after about 70 s */
-    KEEP_INTERVAL_S = 10,
-    KEEP_PROBES = 3,
+    KEEP_IDLE_S = 60,   /* half-open peers are noticed after about 70 s */
     UNACKED_MS = 60000, /* what was sent may stay unacknowledged */
     FDS_WANTED = 65536,
     FDS_FOR_OURSELVES = 128
@@ -353,23 +351,13 @@ static void *run(void *context)
 /* Accepted sockets inherit these from the listener, which saves a call for each of them. */
 static void set_inherited_options(int fd)
 {
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_S},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS},
-    };
+    const int defer_s = DEFER_S;
+    const int unacked_ms = UNACKED_MS;
 
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        /* Each is an improvement, none a need. */
-        NHUB_IGNORE(setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-                               sizeof options[i].value) != 0);
-    }
+    net_set_stream_options(fd, KEEP_IDLE_S);
+    /* Each is an improvement, none a need. */
+    NHUB_IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof defer_s) != 0);
+    NHUB_IGNORE(setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof unacked_ms) != 0);
 }
 
 uint64_t front_door_limit(const struct settings *settings)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -208,6 +209,25 @@ bool net_send(int fd, const void *bytes, size_t len, size_t *out_taken)
     }
     *out_taken = taken;
     return true;
+}
+
+void net_set_stream_options(int fd, int keep_idle_s)
+{
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, keep_idle_s},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        /* Each is an improvement, none a need. */
+        NHUB_IGNORE(setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                               sizeof options[i].value) != 0);
+    }
 }
 
 bool net_is_loopback(const char *host_or_ip)

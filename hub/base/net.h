@@ -29,6 +29,9 @@ void net_peer_of(int fd, char *out, size_t size);
 /* Writes what the socket takes at once, *out_taken bytes of len. False: it takes nothing ever more
  * (errno). */
 NHUB_MUST_USE bool net_send(int fd, const void *bytes, size_t len, size_t *out_taken);
+/* TCP_NODELAY, and a keepalive that finds a peer that vanished without a word keep_idle_s + 30 s
+ * after its last one; of a listening socket, for all that it accepts. Best effort. */
+void net_set_stream_options(int fd, int keep_idle_s);
 bool net_is_loopback(const char *host_or_ip); /* 127.0.0.0/8, ::1, ::ffff:127.*, localhost */
 /* Raises the soft RLIMIT_NOFILE to min(hard, wanted); returns what holds afterwards. */
 size_t net_raise_fd_limit(size_t wanted);

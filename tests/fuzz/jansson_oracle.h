@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/exact_copy.h"
 #include "wire/json_scan.h"
 
 #define ORACLE_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL)
@@ -37,17 +38,5 @@
             abort();                                                                               \
         }                                                                                          \
     } while (0)
-
-/* An exact copy: a look beyond its end is seen. */
-static inline char *exact_copy(const void *bytes, size_t len)
-{
-    char *copy = malloc(len > 0 ? len : 1);
-
-    EXPECT(copy);
-    if (len > 0) {
-        memcpy(copy, bytes, len);
-    }
-    return copy;
-}
 
 #endif

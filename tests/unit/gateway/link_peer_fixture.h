@@ -319,7 +319,7 @@ static inline void open_peer(struct fixture *f, enum link_peer_type type)
         add_handshake(&f->script, server_of(type));
     }
     start_peer(f, type, "127.0.0.1");
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     DRIVE_UNTIL(f, heard(f, &frame));
     assert_int_equal(zmtp_ready_type(&frame, &name, &len), NHUB_OK);
     assert_int_equal(len, strlen(type == LINK_PEER_SUB ? "SUB" : "DEALER"));

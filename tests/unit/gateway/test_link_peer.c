@@ -87,14 +87,14 @@ static void a_handshake_may_come_byte_by_byte(void **state)
     start_peer(f, LINK_PEER_SUB, "127.0.0.1");
     DRIVE_UNTIL(f, f->accepted == 1);
     for (size_t i = 0; i < all.len; i++) {
-        assert_false(link_peer_is_open(f->p));
+        assert_false(link_peer_can_send(f->p));
         assert_true(is_refusing(f));
         buf_add(&f->to_say, all.data + i, 1);
         serve(f);
         step(f);
         step(f);
     }
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_int_equal(f->accepted, 1);
     buf_fini(&all);
 }
@@ -148,14 +148,14 @@ static void check_useless(struct fixture *f, enum link_peer_type type, const cha
     for (size_t i = 0; i < count; i++) {
         buf_reset(&f->script);
         buf_add(&f->script, cases[i].data, cases[i].len);
-        DRIVE_UNTIL(f, (assert_false(link_peer_is_open(f->p)), f->accepted == i + 1));
-        DRIVE_UNTIL(f, (assert_false(link_peer_is_open(f->p)), f->is_over));
+        DRIVE_UNTIL(f, (assert_false(link_peer_can_send(f->p)), f->accepted == i + 1));
+        DRIVE_UNTIL(f, (assert_false(link_peer_can_send(f->p)), f->is_over));
         assert_false(read_message(f) || link_peer_was_cut(f->p));
         buf_fini(&cases[i]);
     }
     buf_reset(&f->script);
     add_handshake(&f->script, server_of(type));
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_false(link_peer_was_cut(f->p)); /* none of them was open */
 }
 
@@ -214,7 +214,7 @@ static void a_refused_connection_is_tried_again_after_a_pause(void **state)
     }
     assert_int_equal(listen(f->listener, 1), 0);
     f->is_due = true;
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_false(link_peer_was_cut(f->p));
 }
 
@@ -229,13 +229,13 @@ static void a_server_that_says_nothing_is_given_up(void **state)
     assert_false(f->is_over);
     f->ahead_ms += LINK_PEER_LIMIT_MS / 2;
     add_handshake(&f->script, "PUB");
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_int_equal(f->accepted, 2);
     assert_false(link_peer_was_cut(f->p));
     f->ahead_ms += 10L * LINK_PEER_LIMIT_MS; /* an open one has no limit */
     f->is_due = true;
     let_time_pass(f);
-    assert_true(link_peer_is_open(f->p) && !link_peer_was_cut(f->p));
+    assert_true(link_peer_can_send(f->p) && !link_peer_was_cut(f->p));
     assert_int_equal(f->accepted, 2);
 }
 
@@ -245,7 +245,7 @@ static void a_name_is_looked_up(void **state)
 
     add_handshake(&f->script, "PUB");
     start_peer(f, LINK_PEER_SUB, "localhost");
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
 }
 
 static void an_unknown_name_is_looked_up_again(void **state)
@@ -255,7 +255,7 @@ static void an_unknown_name_is_looked_up_again(void **state)
     look_ups = 0;
     add_handshake(&f->script, "PUB");
     start_peer(f, LINK_PEER_SUB, "later.invalid");
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_int_equal(look_ups, 3);
     assert_false(link_peer_was_cut(f->p));
 }
@@ -267,7 +267,7 @@ static void all_addresses_of_a_name_are_tried(void **state)
     look_ups = 0;
     add_handshake(&f->script, "PUB");
     start_peer(f, LINK_PEER_SUB, "two.invalid");
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_int_equal(look_ups, 1);
 }
 
@@ -281,7 +281,7 @@ static void a_peer_ends_while_its_name_is_looked_up(void **state)
     DRIVE_UNTIL(f, look_ups == 1);
     let_time_pass(f);
     assert_int_equal(look_ups, 1); /* one at a time, however long it takes */
-    assert_false(link_peer_is_open(f->p));
+    assert_false(link_peer_can_send(f->p));
     link_peer_destroy(&f->p);
     assert_int_equal(sem_post(&may_hang_no_more), 0);
 }
@@ -319,7 +319,7 @@ static void a_closed_connection_is_told_once_and_made_again(void **state)
         hang_up(f, i % 2 == 1);
         DRIVE_UNTIL(f, (read_message(f), link_peer_was_cut(f->p)));
         assert_false(link_peer_was_cut(f->p));
-        DRIVE_UNTIL(f, link_peer_is_open(f->p));
+        DRIVE_UNTIL(f, link_peer_can_send(f->p));
         assert_int_equal(f->accepted, i + 2);
         say_text(f, "again");
         expect_text(f, "again");
@@ -374,7 +374,7 @@ static void what_came_before_the_end_is_given_before_it_is_told(void **state)
     hang_up(f, false);
     DRIVE_UNTIL(f, (came += read_all(f), link_peer_was_cut(f->p)));
     assert_int_equal(came, 100);
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     say_text(f, "whole");
     expect_text(f, "whole"); /* the half is forgotten */
     buf_fini(&all);
@@ -397,7 +397,7 @@ static void what_was_not_written_goes_with_the_connection(void **state)
     f->is_deaf = false;
     DRIVE_UNTIL(f, (read_message(f), link_peer_was_cut(f->p)));
     assert_true(is_refusing(f));
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     assert_int_equal(request(f, "new", 3), NHUB_OK);
     DRIVE_UNTIL(f, heard(f, &frame));
     assert_true(frame.is_command);
@@ -424,7 +424,7 @@ static void bad_bytes_cut_an_open_connection(void **state)
         expect_text(f, "good");
         buf_add(&f->to_say, cases[i].bytes, cases[i].len);
         DRIVE_UNTIL(f, (assert_false(read_message(f)), link_peer_was_cut(f->p)));
-        DRIVE_UNTIL(f, link_peer_is_open(f->p));
+        DRIVE_UNTIL(f, link_peer_can_send(f->p));
         assert_int_equal(f->accepted, i + 2);
         assert_false(link_peer_was_cut(f->p));
     }
@@ -439,7 +439,7 @@ static void the_largest_event_of_a_hub_is_waited_for(void **state)
     buf_add(&f->to_say, "\2\0\0\0\0\x10\0\4\0", 9); /* 256 MiB and 1 KiB */
     let_time_pass(f);
     assert_false(read_message(f));
-    assert_true(link_peer_is_open(f->p));
+    assert_true(link_peer_can_send(f->p));
 }
 
 int main(void)

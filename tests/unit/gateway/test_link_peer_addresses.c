@@ -95,7 +95,7 @@ static void stop_other(struct other *o)
 static bool opens(struct fixture *f, struct other *o)
 {
     serve_other(o);
-    return link_peer_is_open(f->p);
+    return link_peer_can_send(f->p);
 }
 
 static void the_second_is_tried(struct fixture *f, const char *words)

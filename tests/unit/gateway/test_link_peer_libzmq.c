@@ -173,7 +173,7 @@ static void requests_reach_a_router_and_answers_come_back(void **state)
     }
     zframe_init(&identity);
     start_pair(f, ZSOCK_ROUTER, LINK_PEER_DEALER);
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     for (size_t i = 0; i < sizeof of_requests / sizeof of_requests[0]; i++) {
         DRIVE_UNTIL(f, request(f, long_one, of_requests[i]) == NHUB_OK);
         expect_request(f, &identity, long_one, of_requests[i]);
@@ -220,11 +220,11 @@ static void a_router_that_goes_is_told(void **state)
     struct fixture *f = *state;
 
     start_pair(f, ZSOCK_ROUTER, LINK_PEER_DEALER);
-    DRIVE_UNTIL(f, link_peer_is_open(f->p));
+    DRIVE_UNTIL(f, link_peer_can_send(f->p));
     zsock_destroy(&server);
     DRIVE_UNTIL(f, (assert_false(read_message(f)), link_peer_was_cut(f->p)));
     let_time_pass(f);
-    assert_false(link_peer_is_open(f->p) || link_peer_was_cut(f->p));
+    assert_false(link_peer_can_send(f->p) || link_peer_was_cut(f->p));
 }
 
 static void a_sub_does_not_open_at_a_router(void **state)
@@ -234,7 +234,7 @@ static void a_sub_does_not_open_at_a_router(void **state)
     start_pair(f, ZSOCK_ROUTER, LINK_PEER_SUB);
     for (int i = 0; i < 50; i++) {
         step(f);
-        assert_false(link_peer_is_open(f->p) || link_peer_was_cut(f->p));
+        assert_false(link_peer_can_send(f->p) || link_peer_was_cut(f->p));
     }
 }
 

@@ -109,7 +109,7 @@ static void commands_are_left_out(void **state)
     assert_true(is_text(&f->frames[0], "second") && is_text(&f->frames[1], "its end"));
     let_time_pass(f);
     assert_false(read_message(f));
-    assert_true(link_peer_is_open(f->p));
+    assert_true(link_peer_can_send(f->p));
     buf_fini(&all);
 }
 
@@ -206,7 +206,7 @@ static void an_end_while_nothing_is_wanted_does_not_spin(void **state)
         assert_in_range(f->told, 0, 15); /* the end, and the handshake of the next connection */
         f->want_in = true;
         DRIVE_UNTIL(f, (read_message(f), link_peer_was_cut(f->p)));
-        DRIVE_UNTIL(f, link_peer_is_open(f->p));
+        DRIVE_UNTIL(f, link_peer_can_send(f->p));
     }
 }
 
@@ -310,7 +310,7 @@ static void a_server_that_does_not_read_is_told_by_a_full_peer(void **state)
         given = fill(f, given);
     } while (given != before);
     assert_true(is_refusing(f));
-    assert_true(link_peer_is_open(f->p));
+    assert_false(link_peer_was_cut(f->p));
     f->is_deaf = false;
     DRIVE_UNTIL(f, !is_refusing(f));
     for (unsigned char i = 0; i != given; i++) {

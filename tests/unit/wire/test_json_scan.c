@@ -10,17 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exact_copy.h"
 #include "wire/json_scan.h"
-
-/* A copy that ends where the text ends: a look beyond it is seen by the address sanitizer. */
-static char *exact_copy(const char *text, size_t len)
-{
-    char *copy = malloc(len > 0 ? len : 1);
-
-    assert_non_null(copy);
-    memcpy(copy, text, len);
-    return copy;
-}
 
 static nhub_err scan_bytes(const char *text, size_t len, bool allow_nonfinite,
                            struct json_span *out, struct json_report *report)

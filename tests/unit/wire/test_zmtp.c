@@ -12,22 +12,9 @@
 
 #include <cmocka.h>
 
+#include "exact_copy.h"
 #include "failmalloc.h"
 #include "wire/zmtp.h"
-
-/* A literal and its length, NUL bytes inside it included. */
-#define BYTES(literal) (literal), sizeof(literal) - 1
-
-static char *exact_copy(const void *bytes, size_t len)
-{
-    char *copy = malloc(len ? len : 1);
-
-    assert_non_null(copy);
-    if (len > 0) {
-        memcpy(copy, bytes, len);
-    }
-    return copy;
-}
 
 /* ---- greeting ---- */
 

@@ -11,21 +11,8 @@
 
 #include <cmocka.h>
 
+#include "exact_copy.h"
 #include "wire/zmtp.h"
-
-/* A literal and its length, NUL bytes inside it included. */
-#define BYTES(literal) (literal), sizeof(literal) - 1
-
-static char *exact_copy(const void *bytes, size_t len)
-{
-    char *copy = malloc(len ? len : 1);
-
-    assert_non_null(copy);
-    if (len > 0) {
-        memcpy(copy, bytes, len);
-    }
-    return copy;
-}
 
 #define TYPE_XPUB   "\13Socket-Type\0\0\0\4XPUB"
 #define NO_IDENTITY "\10Identity\0\0\0\0"
