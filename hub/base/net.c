@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -84,6 +85,32 @@ static uint16_t bound_port(int fd)
     return ntohs(in.sin_port);
 }
 
+/* The address of a network interface: its IPv4 address, its IPv6 address if it has no other. */
+static bool find_interface(const char *name, char *out, size_t size)
+{
+    struct ifaddrs *list = NULL;
+    bool is_found = false;
+    bool is_v4 = false;
+
+    if (getifaddrs(&list) != 0) {
+        return false;
+    }
+    for (const struct ifaddrs *i = list; i && !is_v4; i = i->ifa_next) {
+        const int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
+        const socklen_t len =
+            family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+
+        if (strcmp(i->ifa_name, name) == 0 &&
+            (family == AF_INET || (family == AF_INET6 && !is_found)) &&
+            getnameinfo(i->ifa_addr, len, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) == 0) {
+            is_found = true;
+            is_v4 = family == AF_INET;
+        }
+    }
+    freeifaddrs(list);
+    return is_found;
+}
+
 /* One attempt at one address; -1 with errno on failure. */
 static int listen_on(const struct addrinfo *info, int backlog)
 {
@@ -137,9 +164,14 @@ static int listen_on_first(const struct net_address *address, int family, int ba
 nhub_err net_listen(const struct net_address *address, int backlog, int *out_fd, uint16_t *out_port)
 {
     const bool is_any = address->host[0] == '\0' || strcmp(address->host, "*") == 0;
+    struct net_address interface = {.port = address->port};
     bool is_resolved = false;
-    int fd = listen_on_first(address, is_any ? AF_INET6 : AF_UNSPEC, backlog, &is_resolved);
+    int fd = -1;
 
+    if (!is_any && find_interface(address->host, interface.host, sizeof interface.host)) {
+        address = &interface;
+    }
+    fd = listen_on_first(address, is_any ? AF_INET6 : AF_UNSPEC, backlog, &is_resolved);
     /* A machine without IPv6 cannot make the socket that takes both kinds. */
     if (fd < 0 && is_any && (!is_resolved || errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
         fd = listen_on_first(address, AF_INET, backlog, &is_resolved);

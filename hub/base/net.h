@@ -17,7 +17,8 @@ struct net_address {
 
 /* Reads "host:port", "[v6]:port", ":port" or "port". Errors: NHUB_EINVAL. */
 NHUB_MUST_USE nhub_err net_parse_address(const char *text, struct net_address *out);
-/* A non-blocking, close-on-exec listening socket with SO_REUSEADDR; IPv6 any also takes IPv4.
+/* A non-blocking, close-on-exec listening socket with SO_REUSEADDR; IPv6 any also takes IPv4. The
+ * host may be the name of a network interface.
  * *out_port is the port really bound. Errors: NHUB_EINVAL no such address; NHUB_ESYS (errno,
  * EADDRINUSE …). */
 NHUB_MUST_USE nhub_err net_listen(const struct net_address *address, int backlog, int *out_fd,

@@ -248,7 +248,7 @@ static void add_doors(struct top_page *page, const struct top_figures *f)
         buf_printf(b, "%11" PRIu64 " %11s %11s %13s %11" PRIu64, r->subscribers[d], in, out, total,
                    r->rejected[d]);
     }
-    if (r->has_hub) { /* libzmq does not tell what it delivers */
+    if (r->has_hub) { /* the hub does not count deliveries */
         char in[24];
 
         top_format_count(f->rates.zeromq, in);

@@ -15,15 +15,15 @@ static void send_answer(struct call *c, const char *json, size_t len,
     if (c->ticket) {
         order_answer(c->order, &c->ticket, json, len, is_batched, frames_p);
     } else if (is_batched) {
-        replies_add_batched(c->replies, &c->identity, json, len);
+        replies_add_batched(c->replies, c->peer, json, len);
     } else {
-        replies_send(c->replies, &c->identity, json, len, frames_p);
+        replies_send(c->replies, c->peer, json, len, frames_p);
     }
 }
 
 static void take_ticket(struct call *c)
 {
-    if (order_take(c->order, &c->identity, &c->ticket) != NHUB_OK) {
+    if (order_take(c->order, c->peer, &c->ticket) != NHUB_OK) {
         /* Out of turn would be taken for the answer to another request. */
         c->stats->answers_dropped++;
         c->wants_answer = false;
@@ -37,7 +37,7 @@ static bool needs_order(const struct call *c)
 
 void call_begin(struct call *c)
 {
-    if (needs_order(c) && order_has(c->order, &c->identity)) {
+    if (needs_order(c) && order_has(c->order, c->peer)) {
         take_ticket(c);
     }
 }
@@ -78,10 +78,6 @@ void call_move(struct call *to, struct call *from)
     }
     *to = *from;
     from->ticket = NULL;
-    /* Frames are the library's: they move by its own means. Sharing cannot fail for a frame that is
-     * initialised. */
-    zframe_init(&to->identity);
-    NHUB_IGNORE(zframe_share(&to->identity, &from->identity));
     memset(&from->request, 0, sizeof from->request);
 }
 
@@ -91,5 +87,4 @@ void call_fini(struct call *c)
         order_drop(c->order, &c->ticket);
     }
     request_free(&c->request);
-    zframe_close(&c->identity);
 }

@@ -16,7 +16,7 @@ struct call {
     struct replies *replies;
     struct order *order; /* NULL: whoever asks gives every request an id */
     struct stats *stats;
-    struct zframe identity;
+    uint64_t peer; /* who asked (zpeer_id) */
     struct request request;
     struct ticket *ticket; /* its place among the answers to this peer; NULL = at once */
     bool wants_answer;

@@ -87,7 +87,7 @@ void group_host_fetch(struct group_host *h, struct call *call, int64_t now_ms)
         call_refuse(call, "1000 fetches of this group wait already", "too_many_waiting");
         return;
     }
-    if (atomic_load_explicit(h->parts->in_flight, memory_order_relaxed) > GROUP_IN_FLIGHT_BYTES) {
+    if (*h->parts->in_flight > GROUP_IN_FLIGHT_BYTES) {
         call_refuse(call, "too many events are on their way to peers that do not read them",
                     "busy");
         return;

@@ -34,7 +34,7 @@ struct group_host_parts {
     struct intake *intake;
     const struct settings *settings;
     const struct group_unclean *unclean;
-    _Atomic uint64_t *in_flight; /* bytes of lines on their way */
+    uint64_t *in_flight; /* bytes of lines on their way */
     /* There is something to do for the group. */
     void (*wake)(void *context, struct group_host *h);
     void (*set_live)(void *context, struct group_host *h, bool is_live);

@@ -162,7 +162,7 @@ static nhub_err make_frames(struct group_parcel_draft *d,
         return NHUB_ENOMEM;
     }
     err = d->count > 0 ? lines_take_frames(&d->lines, address->in_flight, out)
-                       : reply_frames_create(out, 0);
+                       : reply_frames_create(out);
     if (err) {
         free(slip);
         return err;

@@ -44,7 +44,7 @@ struct group_parcel_address {
     const struct position *cursor; /* its epoch is that of the deliveries */
     uint32_t visibility_ms;
     const struct group_gap *gap; /* NULL = none */
-    _Atomic uint64_t *in_flight;
+    uint64_t *in_flight;
     group_parcel_fn *undelivered; /* called when it is sure that the answer does not arrive */
     void *context;
 };

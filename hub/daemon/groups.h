@@ -39,7 +39,7 @@ struct groups_parts {
 NHUB_MUST_USE nhub_err groups_create(struct groups **out, const struct groups_parts *parts);
 /* Forgets the fetches that wait, without an answer. */
 void groups_close(struct groups *gs);
-/* To be called when the ZeroMQ context has ended: until then frames may be given back. */
+/* To be called when the socket is closed: until then blocks of lines may come back. */
 void groups_destroy(struct groups **gs_p);
 
 /* Carries out one of the actions on groups, and answers it, now or later. */

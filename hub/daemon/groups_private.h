@@ -38,7 +38,7 @@ struct groups {
     bool has_changes;
     bool has_retries;         /* some group waits for the journal to come further */
     struct group_totals gone; /* of groups that were deleted */
-    _Atomic uint64_t in_flight;
+    uint64_t in_flight;
 };
 
 struct group_now groups_now(struct groups *gs);

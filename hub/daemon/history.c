@@ -11,7 +11,6 @@
 #include "wire/pattern.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +20,8 @@
 struct history {
     struct journal *journal;
     const struct settings *settings;
-    size_t pages;               /* being read */
-    _Atomic uint64_t in_flight; /* bytes of blocks that are not freed yet */
+    size_t pages;       /* being read */
+    uint64_t in_flight; /* bytes of blocks that are not freed yet */
 };
 
 struct page {
@@ -59,7 +58,7 @@ void history_destroy(struct history **h_p)
 
 uint64_t history_in_flight(const struct history *h)
 {
-    return atomic_load_explicit(&h->in_flight, memory_order_relaxed);
+    return h->in_flight;
 }
 
 /* ---- gathering ---- */

@@ -4,7 +4,7 @@
  * A page is copied out of the journal, so frames on their way never hold its memory; what all pages
  * together hold until the network took them is bounded.
  *
- * Threads: the loop's; frames are given back by ZeroMQ's thread, through atomic counts.
+ * Threads: none inside; belongs to the loop.
  */
 #ifndef NHUB_DAEMON_HISTORY_H
 #define NHUB_DAEMON_HISTORY_H
@@ -25,7 +25,7 @@ struct history;
 /* Errors: NHUB_ENOMEM. */
 NHUB_MUST_USE nhub_err history_create(struct history **out, struct journal *journal,
                                       const struct settings *settings);
-/* To be called when the ZeroMQ context has ended: until then frames may be given back. */
+/* To be called when the socket is closed: until then blocks of lines may come back. */
 void history_destroy(struct history **h_p);
 
 /* Answers the call, now or when the journal has read the page. Takes the call's content. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/net.h"
 #include "base/service.h"
 #include "daemon/disk.h"
 #include "daemon/intake.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +24,23 @@
 /* Frames read of a socket in a turn: enough to pay for the wake-up (twice the rate of one at a
  * time), few enough that the others wait less than a millisecond. */
 #define TURN_BUDGET 256
-/* Messages that wait at PULL for each publisher; the kernel's buffers and the publisher's own queue
- * come in front of it. It is also what a flood of large events may hold: 1000 times their size. */
-#define COLLECTOR_HWM 1000
-#define TICK_MS       1000
-/* How soon full peers are tried again; ROUTER does not tell when one has room. */
+#define TICK_MS     1000
+/* How soon full peers are tried again. */
 #define RETRY_MS 5
 /* At the end publishers' events that are under way are taken for so long: enough for all that the
  * kernel's and our own queues can hold, also on a slow machine; … */
 #define DRAIN_MAX_MS 2000
 /* … but not longer than this after the last one came. */
 #define DRAIN_QUIET_MS 50
+/* At the very end peers have so long to take what waits for them. */
+#define LINGER_MS      1000
+#define LINGER_LOOK_MS 2
+/* Descriptors that the hub asks for: one a connection. */
+#define FDS_WANTED 65536
 
 struct hub {
     struct settings *settings;
-    struct zctx *ctx;
-    struct zsock *collector;
+    struct zserver *collector;
     struct publisher *publisher;
     struct requests *requests;
     struct journal *journal;
@@ -55,6 +58,19 @@ struct hub {
 
 /* ---- create ---- */
 
+static void count_connections(const struct hub *h, struct stats_connections *out)
+{
+    const struct zserver_counts *collector = zserver_counts(h->collector);
+    const struct zserver_counts *publisher = zserver_counts(publisher_server(h->publisher));
+    const struct zserver_counts *requests = zserver_counts(requests_server(h->requests));
+
+    *out = (struct stats_connections){.collector = collector->connections,
+                                      .publisher = publisher->connections,
+                                      .requests = requests->connections,
+                                      .refused = collector->refused + publisher->refused +
+                                                 requests->refused};
+}
+
 static void gauges(void *context, struct stats_gauges *out)
 {
     const struct hub *h = context;
@@ -66,7 +82,9 @@ static void gauges(void *context, struct stats_gauges *out)
     out->epoch = h->journal->epoch;
     out->dedup_ids = intake_dedup_ids(h->intake);
     out->groups = (struct stats_groups){0};
+    out->connections = (struct stats_connections){0};
     if (h->requests) {
+        count_connections(h, &out->connections);
         requests_groups(h->requests, &out->groups);
     }
 }
@@ -100,22 +118,21 @@ static nhub_err create_journal(struct hub *h, struct buf *error)
 
 static nhub_err open_collector(struct hub *h)
 {
-    const struct zsock_options options = {
-        .sndhwm = 1,
-        .rcvhwm = COLLECTOR_HWM,
-        .linger_ms = 0,
-        .max_msg_bytes = (int64_t)(2 * publish_max_bytes(h->settings)),
+    const struct zserver_options options = {
+        .type = ZSERVER_PULL,
+        .host = h->settings->hub.bind,
+        .port = (uint16_t)h->settings->hub.collector_port,
+        .message_max = 2 * publish_max_bytes(h->settings),
+        .block_bytes = 1024, /* handshakes */
+        .queue_max = 16,     /* and answers to heartbeats */
     };
-    const nhub_err err = zsock_create(&h->collector, h->ctx, ZSOCK_PULL, &options);
 
-    return err ? err
-               : zsock_bind(h->collector, h->settings->hub.bind,
-                            (uint16_t)h->settings->hub.collector_port, &h->ports.collector);
+    return zserver_create(&h->collector, &options, &h->ports.collector);
 }
 
 static nhub_err open_publisher(struct hub *h)
 {
-    return publisher_create(&h->publisher, h->ctx, h->settings->hub.bind,
+    return publisher_create(&h->publisher, h->settings->hub.bind,
                             (uint16_t)h->settings->hub.publisher_port, &h->stats,
                             &h->ports.publisher);
 }
@@ -132,7 +149,7 @@ static nhub_err open_requests(struct hub *h)
         .context = h,
     };
 
-    return requests_create(&h->requests, h->ctx, h->settings->hub.bind,
+    return requests_create(&h->requests, h->settings->hub.bind,
                            (uint16_t)h->settings->hub.requests_port, &parts, &h->ports.requests);
 }
 
@@ -149,21 +166,21 @@ static nhub_err create_intake(struct hub *h)
 static void explain(struct buf *error, const struct hub *h, const char *key, const char *flag,
                     uint64_t port, nhub_err err)
 {
+    const char *host = h->settings->hub.bind;
+
+    if (err == NHUB_EINVAL) {
+        buf_printf(error, "hub.bind: cannot listen on %s: no such address or interface", host);
+        return;
+    }
     buf_printf(error, "%s: cannot listen on %s port %" PRIu64 ": %s; choose another port with %s",
-               key, h->settings->hub.bind, port,
-               err == NHUB_ESYS ? strerror(errno) : nhub_strerror(err), flag);
+               key, host, port, err == NHUB_ESYS ? strerror(errno) : nhub_strerror(err), flag);
 }
 
 static nhub_err open_all(struct hub *h, struct buf *error)
 {
     const struct settings *s = h->settings;
-    nhub_err err = zctx_create(&h->ctx);
+    nhub_err err = create_journal(h, error);
 
-    if (err) {
-        buf_printf(error, "cannot start: %s", nhub_strerror(err));
-        return err;
-    }
-    err = create_journal(h, error);
     if (err) {
         return err;
     }
@@ -199,6 +216,7 @@ nhub_err hub_create(struct hub **out, struct settings *settings, int signal_fd, 
         buf_add_str(error, "cannot start: out of memory");
         return NHUB_ENOMEM;
     }
+    (void)net_raise_fd_limit(FDS_WANTED);
     h->settings = settings;
     h->signal_fd = signal_fd;
     stats_init(&h->stats, clock_wall_us(), now_ms);
@@ -214,6 +232,30 @@ nhub_err hub_create(struct hub **out, struct settings *settings, int signal_fd, 
     return NHUB_OK;
 }
 
+/* Lets peers take what waits for them. What they send is not read any more, and would wake us again
+ * and again, so this looks from time to time. */
+static void linger(struct hub *h)
+{
+    const int64_t end_ms = clock_mono_ms() + LINGER_MS;
+    struct zserver *const sockets[] = {h->publisher ? publisher_server(h->publisher) : NULL,
+                                       h->requests ? requests_server(h->requests) : NULL};
+    bool is_writing = true;
+
+    while (is_writing && clock_mono_ms() < end_ms) {
+        is_writing = false;
+        for (size_t i = 0; i < 2; i++) {
+            if (sockets[i]) {
+                zserver_turn(sockets[i]);
+                zserver_flush(sockets[i]);
+                is_writing = zserver_is_writing(sockets[i]) || is_writing;
+            }
+        }
+        if (is_writing) {
+            (void)poll(NULL, 0, LINGER_LOOK_MS);
+        }
+    }
+}
+
 void hub_destroy(struct hub **h_p)
 {
     struct hub *h = *h_p;
@@ -227,9 +269,9 @@ void hub_destroy(struct hub **h_p)
     if (h->requests) {
         requests_close(h->requests);
     }
+    linger(h);
     publisher_destroy(&h->publisher);
-    zsock_destroy(&h->collector);
-    zctx_destroy(&h->ctx); /* waits while queued answers and events go out */
+    zserver_destroy(&h->collector);
     requests_destroy(&h->requests);
     intake_destroy(&h->intake);
     journal_destroy(&h->journal);
@@ -283,6 +325,9 @@ static int run_timers(struct hub *h)
 
     if (now_ms >= h->next_tick_ms) {
         stats_tick(&h->stats, now_ms);
+        zserver_tick(h->collector, now_ms);
+        zserver_tick(publisher_server(h->publisher), now_ms);
+        zserver_tick(requests_server(h->requests), now_ms);
         h->next_tick_ms = now_ms + TICK_MS;
     }
     if (h->next_stats_ms > 0 && now_ms >= h->next_stats_ms) {
@@ -331,17 +376,18 @@ static void take_signals(struct hub *h)
 /* Every frame is an event, also those of one message. */
 static bool read_events(struct hub *h, unsigned budget)
 {
-    struct zframe frame;
+    struct intake_origin origin = {.server = h->collector};
+    struct zpeer *peer = NULL;
+    struct zmtp_frame frame;
     unsigned i;
 
-    zframe_init(&frame);
     for (i = 0; i < budget && !h->journal->is_full; i++) {
-        if (zsock_recv(h->collector, &frame) != NHUB_OK) {
+        if (zserver_next(h->collector, &peer, &frame) != NHUB_OK) {
             break;
         }
-        intake_push(h->intake, &frame);
+        origin.peer = zpeer_id(peer);
+        intake_push(h->intake, frame.bytes, frame.len, &origin);
     }
-    zframe_close(&frame);
     return i == budget;
 }
 
@@ -355,6 +401,7 @@ static void read_sockets(struct hub *h, int *out_timeout_ms)
     has_more = requests_read(h->requests, TURN_BUDGET) || has_more;
     has_more = read_events(h, TURN_BUDGET) || has_more;
     has_more = requests_work(h->requests, has_more) || has_more;
+    publisher_end_turn(h->publisher);
     journal_commit(h->journal);
     *out_timeout_ms = requests_end_turn(h->requests) ? RETRY_MS : INT32_MAX;
     wait_ms = requests_wait_ms(h->requests, clock_mono_ms());
@@ -366,33 +413,49 @@ static void read_sockets(struct hub *h, int *out_timeout_ms)
     }
 }
 
-static nhub_err wait_for_work(struct hub *h, int timeout_ms, bool *out_is_signal, size_t *out_ready)
+/* Waits for the signal's descriptor, the sockets and the journal. *out_ready: something came. */
+static nhub_err wait_for_work(struct hub *h, int timeout_ms, bool *out_is_signal, bool *out_ready)
 {
-    struct zpoll_item items[] = {
-        {.fd = h->signal_fd, .want_in = true},
-        /* What is not read now would wake us again at once; publishers wait in their own queues. */
-        {.sock = h->collector, .want_in = !h->journal->is_full},
-        {.sock = publisher_socket(h->publisher), .want_in = true},
-        {.sock = requests_socket(h->requests), .want_in = true},
-        {.fd = journal_fd(h->journal), .want_in = true},
-    };
-    const size_t count = sizeof items / sizeof items[0] - (journal_fd(h->journal) < 0 ? 1 : 0);
-    const nhub_err err = zpoll_wait(items, count, timeout_ms, out_ready);
+    struct zserver *const sockets[] = {h->collector, publisher_server(h->publisher),
+                                       requests_server(h->requests)};
+    enum { SOCKETS = sizeof sockets / sizeof sockets[0], SIGNAL = SOCKETS, JOURNAL, ITEMS };
+    struct pollfd items[ITEMS];
+    int ready;
 
-    *out_is_signal = !err && items[0].in;
-    if (!err && count == sizeof items / sizeof items[0] && items[count - 1].in) {
+    publisher_end_turn(h->publisher); /* what timers have sent */
+    for (size_t i = 0; i < SOCKETS; i++) {
+        items[i] = (struct pollfd){.fd = zserver_fd(sockets[i]), .events = POLLIN};
+    }
+    if (h->journal->is_full) {
+        /* What is not read now would wake us again at once; publishers wait in their own queues. */
+        items[0].fd = -1;
+    }
+    items[SIGNAL] = (struct pollfd){.fd = h->signal_fd, .events = POLLIN};
+    items[JOURNAL] = (struct pollfd){.fd = journal_fd(h->journal), .events = POLLIN};
+    ready = poll(items, ITEMS, timeout_ms);
+    if (ready < 0 && errno != EINTR) {
+        return NHUB_ESYS;
+    }
+    *out_ready = ready > 0;
+    *out_is_signal = ready > 0 && items[SIGNAL].revents != 0;
+    for (size_t i = 0; ready > 0 && i < SOCKETS; i++) {
+        if (items[i].revents != 0) {
+            zserver_turn(sockets[i]);
+        }
+    }
+    if (ready > 0 && items[JOURNAL].revents != 0) {
         journal_turn(h->journal);
     }
-    return err;
+    return NHUB_OK;
 }
 
 static nhub_err turn(struct hub *h, int *timeout_ms)
 {
     const int timer_ms = run_timers(h);
     bool is_signal;
-    size_t ready;
+    bool is_ready;
     const nhub_err err =
-        wait_for_work(h, *timeout_ms < timer_ms ? *timeout_ms : timer_ms, &is_signal, &ready);
+        wait_for_work(h, *timeout_ms < timer_ms ? *timeout_ms : timer_ms, &is_signal, &is_ready);
 
     if (err) {
         return err;
@@ -416,12 +479,12 @@ static void drain(struct hub *h)
     const uint64_t received = h->stats.events_received;
     int timeout_ms = DRAIN_QUIET_MS;
     bool is_signal;
-    size_t ready;
+    bool is_ready;
 
     requests_set_stopping(h->requests);
     while (clock_mono_ms() < end_ms) {
         if (wait_for_work(h, timeout_ms < DRAIN_QUIET_MS ? timeout_ms : DRAIN_QUIET_MS, &is_signal,
-                          &ready) != NHUB_OK) {
+                          &is_ready) != NHUB_OK) {
             break;
         }
         if (is_signal) {
@@ -430,7 +493,7 @@ static void drain(struct hub *h)
         }
         if (h->journal->is_full || requests_is_holding(h->requests)) {
             end_ms = clock_mono_ms() + DRAIN_MAX_MS;
-        } else if (ready == 0 && timeout_ms >= DRAIN_QUIET_MS) {
+        } else if (!is_ready && timeout_ms >= DRAIN_QUIET_MS) {
             break;
         }
         read_sockets(h, &timeout_ms);

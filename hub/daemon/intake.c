@@ -241,13 +241,24 @@ static void count_received(struct stats *stats, const struct intake_event *e, in
     stats->last_message_us = now_us;
 }
 
-/* Looked up for the log only: the library searches a map for it. */
-static const char *address_of(struct zframe *from)
+/* The text of an address. */
+struct address {
+    char text[64];
+};
+
+/* Asked for by the log only. */
+static struct address address_of(const struct intake_origin *from)
 {
-    return from ? zframe_property(from, "Peer-Address") : NULL;
+    struct address address = {.text = "-"};
+
+    if (from->server) {
+        zserver_address(from->server, from->peer, address.text, sizeof address.text);
+    }
+    return address;
 }
 
-static nhub_err finish_new(struct intake *in, struct intake_event *e, struct zframe *from)
+static nhub_err finish_new(struct intake *in, struct intake_event *e,
+                           const struct intake_origin *from)
 {
     struct stats *stats = in->parts.stats;
     struct numbered numbered;
@@ -263,7 +274,7 @@ static nhub_err finish_new(struct intake *in, struct intake_event *e, struct zfr
         stats->not_numbered++;
         if (log_limit_pass(&in->unnumbered_limit, &suppressed)) {
             log_error("event_not_numbered", log_str("error", nhub_strerror(err)),
-                      log_str("peer", address_of(from)),
+                      log_str("peer", address_of(from).text),
                       log_uint("not_numbered_total", stats->not_numbered),
                       log_uint("suppressed", suppressed));
         }
@@ -277,7 +288,7 @@ static nhub_err finish_new(struct intake *in, struct intake_event *e, struct zfr
     return NHUB_OK;
 }
 
-nhub_err intake_finish(struct intake *in, struct intake_event *e, struct zframe *from)
+nhub_err intake_finish(struct intake *in, struct intake_event *e, const struct intake_origin *from)
 {
     switch (e->outcome) {
     case INTAKE_NEW:
@@ -294,7 +305,8 @@ nhub_err intake_finish(struct intake *in, struct intake_event *e, struct zframe 
     return NHUB_OK;
 }
 
-void intake_count_refused(struct intake *in, const struct intake_event *e, struct zframe *from)
+void intake_count_refused(struct intake *in, const struct intake_event *e,
+                          const struct intake_origin *from)
 {
     struct stats *stats = in->parts.stats;
     uint64_t suppressed;
@@ -307,18 +319,18 @@ void intake_count_refused(struct intake *in, const struct intake_event *e, struc
     if (log_limit_pass(&in->refused_limit, &suppressed)) {
         log_warn("event_refused", log_str("reason", intake_code(e)),
                  log_str("detail", intake_detail(e)), log_uint("offset", e->error.offset),
-                 log_uint("bytes", e->text_len), log_str("peer", address_of(from)),
+                 log_uint("bytes", e->text_len), log_str("peer", address_of(from).text),
                  log_uint("refused_total", stats_rejected_total(stats)),
                  log_uint("suppressed", suppressed));
     }
 }
 
-void intake_push(struct intake *in, struct zframe *frame)
+void intake_push(struct intake *in, const char *text, size_t len, const struct intake_origin *from)
 {
     struct intake_event e;
 
-    intake_check(in, zframe_data(frame), zframe_size(frame), 0, NULL, NULL, &e);
-    if (intake_finish(in, &e, frame) != NHUB_OK && e.was_added) {
+    intake_check(in, text, len, 0, NULL, NULL, &e);
+    if (intake_finish(in, &e, from) != NHUB_OK && e.was_added) {
         intake_undo(in, 1); /* counted and logged already; it may come again */
     }
 }

@@ -51,6 +51,12 @@ struct intake_event {
     char correlation[UUID_TEXT_LEN]; /* given by the hub, unless the event has one of its own */
 };
 
+/* Who sent an event: for the log only. */
+struct intake_origin {
+    const struct zserver *server; /* NULL = not known */
+    uint64_t peer;
+};
+
 /* Told of every event right after it was numbered. */
 typedef void intake_numbered_fn(void *context, const char *type, size_t type_len, uint64_t seq);
 
@@ -68,15 +74,16 @@ void intake_check(struct intake *in, const char *text, size_t len, uint64_t pend
 /* Forgets the ids of the last `count` events with was_added. */
 void intake_undo(struct intake *in, uint64_t count);
 /* Carries out what the check found: numbers, keeps, publishes and counts a new event, counts a
- * duplicate, counts and logs (limited) a refused one; from: a frame of its peer, for the log, or
- * NULL. Errors: NHUB_EUNAVAIL the journal gives out no numbers; the event is refused then. */
+ * duplicate, counts and logs (limited) a refused one. Errors: NHUB_EUNAVAIL the journal gives out
+ * no numbers; the event is refused then. */
 NHUB_MUST_USE nhub_err intake_finish(struct intake *in, struct intake_event *e,
-                                     struct zframe *from);
+                                     const struct intake_origin *from);
 /* Only counts and logs a refused event: its batch is not carried out. */
-void intake_count_refused(struct intake *in, const struct intake_event *e, struct zframe *from);
+void intake_count_refused(struct intake *in, const struct intake_event *e,
+                          const struct intake_origin *from);
 
 /* All of it for an event that came by PUSH: nobody waits for an answer. */
-void intake_push(struct intake *in, struct zframe *frame);
+void intake_push(struct intake *in, const char *text, size_t len, const struct intake_origin *from);
 /* Publishes an event of the hub itself with these data (JSON text). Errors: NHUB_EPROTO the data
  * are no JSON, or nested too deeply; NHUB_ETOOBIG; NHUB_ENOMEM; NHUB_EUNAVAIL. */
 NHUB_MUST_USE nhub_err intake_publish_own(struct intake *in, const char *type, const char *data,

@@ -1,11 +1,11 @@
 /*
- * lines: lines of events gathered in one block of memory, which go out as frames over that block:
- * each line is copied once, however many frames there are.
+ * lines: lines of events gathered in one block of memory as the frames that go out, so that each
+ * line is copied once.
  *
- * The block lives until ZeroMQ has given its last frame back; what all blocks of one counter hold
- * until then can be bounded by whoever owns the counter.
+ * The block lives until it is written to the network; what all blocks of one counter hold until
+ * then can be bounded by whoever owns the counter.
  *
- * Threads: one gathers and sends; frames are given back by ZeroMQ's thread.
+ * Threads: one gathers at a time; blocks belong to the loop.
  */
 #ifndef NHUB_DAEMON_LINES_H
 #define NHUB_DAEMON_LINES_H
@@ -13,11 +13,9 @@
 #include "base/buf.h"
 #include "daemon/replies.h"
 
-#include <stdatomic.h>
-
 struct lines {
-    struct buf bytes;
-    struct buf ends; /* size_t each: where a line ends */
+    struct buf bytes; /* of frames */
+    size_t last;      /* where the last one begins */
     size_t count;
 };
 
@@ -28,7 +26,7 @@ void lines_add(struct lines *l, const char *line, size_t len);
 bool lines_failed(const struct lines *l);
 /* The lines as frames (NULL when there are none); l is empty afterwards. *in_flight counts the
  * bytes of blocks until they are freed, and must live as long. Errors: NHUB_ENOMEM. */
-NHUB_MUST_USE nhub_err lines_take_frames(struct lines *l, _Atomic uint64_t *in_flight,
+NHUB_MUST_USE nhub_err lines_take_frames(struct lines *l, uint64_t *in_flight,
                                          struct reply_frames **out);
 
 #endif

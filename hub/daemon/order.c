@@ -13,9 +13,7 @@ struct line {
     struct ticket *first, *last;
     size_t tickets;
     uint64_t bytes; /* of kept answers */
-    struct zframe identity;
-    size_t key_len;
-    unsigned char key[];
+    uint64_t peer;
 };
 
 struct ticket {
@@ -74,8 +72,7 @@ static void pop_ticket(struct line *l)
 
 static void remove_line(struct order *o, struct line *l)
 {
-    (void)map_remove(o->lines, l->key, l->key_len);
-    zframe_close(&l->identity);
+    (void)map_remove(o->lines, &l->peer, sizeof l->peer);
     free(l);
 }
 
@@ -99,44 +96,38 @@ void order_destroy(struct order **o_p)
     *o_p = NULL;
 }
 
-static struct line *find_line(const struct order *o, struct zframe *identity)
+static struct line *find_line(const struct order *o, uint64_t peer)
 {
-    return map_count(o->lines) == 0
-               ? NULL
-               : map_get(o->lines, zframe_data(identity), zframe_size(identity));
+    return map_count(o->lines) == 0 ? NULL : map_get(o->lines, &peer, sizeof peer);
 }
 
-bool order_has(const struct order *o, struct zframe *identity)
+bool order_has(const struct order *o, uint64_t peer)
 {
-    return find_line(o, identity) != NULL;
+    return find_line(o, peer) != NULL;
 }
 
-static struct line *find_or_add_line(struct order *o, struct zframe *identity)
+static struct line *find_or_add_line(struct order *o, uint64_t peer)
 {
-    const size_t len = zframe_size(identity);
-    struct line *l = find_line(o, identity);
+    struct line *l = find_line(o, peer);
 
     if (l) {
         return l;
     }
-    l = calloc(1, sizeof *l + len);
+    l = calloc(1, sizeof *l);
     if (!l) {
         return NULL;
     }
-    l->key_len = len;
-    memcpy(l->key, zframe_data(identity), len);
-    if (map_put(o->lines, l->key, len, l, NULL) != NHUB_OK) {
+    l->peer = peer;
+    if (map_put(o->lines, &peer, sizeof peer, l, NULL) != NHUB_OK) {
         free(l);
         return NULL;
     }
-    zframe_init(&l->identity);
-    NHUB_IGNORE(zframe_share(&l->identity, identity)); /* both are initialised */
     return l;
 }
 
-nhub_err order_take(struct order *o, struct zframe *identity, struct ticket **out)
+nhub_err order_take(struct order *o, uint64_t peer, struct ticket **out)
 {
-    struct line *l = find_or_add_line(o, identity);
+    struct line *l = find_or_add_line(o, peer);
     struct ticket *t;
 
     if (!l) {
@@ -168,9 +159,9 @@ static void send(struct order *o, struct line *l, const char *json, size_t len, 
                  struct reply_frames **frames_p)
 {
     if (is_batched) {
-        replies_add_batched(o->replies, &l->identity, json, len);
+        replies_add_batched(o->replies, l->peer, json, len);
     } else {
-        replies_send(o->replies, &l->identity, json, len, frames_p);
+        replies_send(o->replies, l->peer, json, len, frames_p);
     }
 }
 

@@ -27,9 +27,9 @@ NHUB_MUST_USE nhub_err order_create(struct order **out, struct replies *replies,
 void order_destroy(struct order **o_p); /* with all tickets */
 
 /* True when the peer has a ticket that is not answered. */
-bool order_has(const struct order *o, struct zframe *identity);
+bool order_has(const struct order *o, uint64_t peer);
 /* The next ticket of the peer. Errors: NHUB_EFULL it has too many; NHUB_ENOMEM. */
-NHUB_MUST_USE nhub_err order_take(struct order *o, struct zframe *identity, struct ticket **out);
+NHUB_MUST_USE nhub_err order_take(struct order *o, uint64_t peer, struct ticket **out);
 /* Answers the ticket, which is gone afterwards: sends, or keeps the answer until its turn comes.
  * is_batched: see replies_add_batched(). Takes the frames (frames_p may be NULL). */
 void order_answer(struct order *o, struct ticket **t_p, const char *json, size_t len,

@@ -80,14 +80,14 @@ void publish_reset(struct publish *p)
     publish_batch_reset(&p->batch);
 }
 
-void publish_add_frame(struct publish *p, struct zframe *frame)
+void publish_add(struct publish *p, const char *text, size_t len)
 {
-    publish_batch_add(&p->batch, frame, publish_max_bytes(p->parts.settings));
+    publish_batch_add(&p->batch, text, len, publish_max_bytes(p->parts.settings));
 }
 
-void publish_add_packed(struct publish *p, struct zframe *frame, const struct packed_reader *rest)
+void publish_add_packed(struct publish *p, const struct packed_reader *rest)
 {
-    publish_batch_add_packed(&p->batch, frame, rest, publish_max_bytes(p->parts.settings));
+    publish_batch_add_packed(&p->batch, rest, publish_max_bytes(p->parts.settings));
 }
 
 /* ---- checking ---- */
@@ -96,8 +96,8 @@ static void check_item(struct publish *p, struct publish_batch *b, size_t index,
 {
     struct publish_item *item = &b->items[index];
 
-    intake_check(p->parts.intake, publish_batch_text(b, index), item->len, pending,
-                 publish_batch_note_ignored, b, &item->event);
+    intake_check(p->parts.intake, item->text, item->len, pending, publish_batch_note_ignored, b,
+                 &item->event);
 }
 
 /* Checks all events; returns the index of the first bad one, or count. *out_added: ids remembered.
@@ -235,6 +235,7 @@ static bool reserve(struct publish *p, struct call *call, size_t count, int dura
 static void run_atomic(struct publish *p, struct publish_batch *b, struct call *call,
                        int durability)
 {
+    const struct intake_origin origin = {.server = p->parts.server, .peer = call->peer};
     struct publish_tally tally = {0};
     uint64_t added;
     size_t bad;
@@ -245,15 +246,14 @@ static void run_atomic(struct publish *p, struct publish_batch *b, struct call *
     bad = check_all(p, b, &added);
     if (bad < b->count) {
         intake_undo(p->parts.intake, added);
-        intake_count_refused(p->parts.intake, &b->items[bad].event, &b->items[0].frame);
+        intake_count_refused(p->parts.intake, &b->items[bad].event, &origin);
         refuse_batch(b, call, bad);
         return;
     }
     for (size_t i = 0; i < b->count; i++) {
         struct intake_event *e = &b->items[i].event;
 
-        NHUB_IGNORE(
-            intake_finish(p->parts.intake, e, &b->items[0].frame)); /* the numbers are reserved */
+        NHUB_IGNORE(intake_finish(p->parts.intake, e, &origin)); /* the numbers are reserved */
         count_outcome(p->parts.journal, &tally, &b->items[i]);
     }
     answer_batch(p, b, call, &tally, durability);
@@ -261,6 +261,7 @@ static void run_atomic(struct publish *p, struct publish_batch *b, struct call *
 
 static void run_each(struct publish *p, struct publish_batch *b, struct call *call, int durability)
 {
+    const struct intake_origin origin = {.server = p->parts.server, .peer = call->peer};
     struct publish_tally tally = {0};
 
     if (!reserve(p, call, b->count, durability)) {
@@ -270,8 +271,7 @@ static void run_each(struct publish *p, struct publish_batch *b, struct call *ca
         struct intake_event *e = &b->items[i].event;
 
         check_item(p, b, i, 0);
-        NHUB_IGNORE(
-            intake_finish(p->parts.intake, e, &b->items[0].frame)); /* the numbers are reserved */
+        NHUB_IGNORE(intake_finish(p->parts.intake, e, &origin)); /* the numbers are reserved */
         count_outcome(p->parts.journal, &tally, &b->items[i]);
     }
     answer_batch(p, b, call, &tally, durability);
@@ -348,26 +348,39 @@ static void carry_out(struct publish *p, struct publish_batch *b, struct call *c
 
 /* ---- holding back ---- */
 
-static void hold(struct publish *p, struct call *call)
+/* False when the request is refused, as its memory is over the bound. */
+static bool has_room_for(struct publish *p, struct call *call, uint64_t memory)
 {
-    const uint64_t memory = publish_batch_memory(&p->batch) + sizeof(struct held);
-    struct held *h = NULL;
     uint64_t suppressed;
 
     if (memory <= PUBLISH_HELD_BYTES && p->held_memory <= PUBLISH_HELD_BYTES - memory) {
-        h = calloc(1, sizeof *h);
+        return true;
     }
-    if (!h) {
-        if (log_limit_pass(&p->held_limit, &suppressed)) {
-            log_warn("publish_refused", log_str("reason", "the disk is behind"),
-                     log_uint("held_bytes", p->held_memory), log_uint("suppressed", suppressed));
-        }
-        call_refuse(call, "the disk is behind, and too many publishers wait for it already",
-                    "unavailable");
+    if (log_limit_pass(&p->held_limit, &suppressed)) {
+        log_warn("publish_refused", log_str("reason", "the disk is behind"),
+                 log_uint("held_bytes", p->held_memory), log_uint("suppressed", suppressed));
+    }
+    call_refuse(call, "the disk is behind, and too many publishers wait for it already",
+                "unavailable");
+    return false;
+}
+
+static void hold(struct publish *p, struct call *call)
+{
+    const uint64_t memory = publish_batch_memory(&p->batch) + sizeof(struct held);
+    struct held *h;
+
+    if (!has_room_for(p, call, memory)) {
+        return;
+    }
+    h = calloc(1, sizeof *h);
+    if (!h || publish_batch_keep(&p->batch) != NHUB_OK) {
+        free(h);
+        call_refuse(call, "out of memory", "no_memory");
         return;
     }
     call_move(&h->call, call);
-    h->batch = p->batch; /* the frames stay where they are: in the array, which changes hands */
+    h->batch = p->batch; /* the array changes hands */
     p->batch = (struct publish_batch){.items = NULL};
     h->memory = memory;
     if (p->last_held) {

@@ -28,6 +28,7 @@ struct publish_parts {
     struct intake *intake;
     struct journal *journal;
     struct acks *acks;
+    struct zserver *server; /* knows the addresses of peers, for the log; NULL = nobody does */
     const struct settings *settings;
 };
 
@@ -35,15 +36,15 @@ struct publish_parts {
 NHUB_MUST_USE nhub_err publish_create(struct publish **out, const struct publish_parts *parts);
 void publish_destroy(struct publish **p_p); /* what is held back is not answered */
 
-/* Takes one received frame (it is empty afterwards) into the batch of the request that is being
- * read. What is over the limits is dropped, and the request refused later. */
-void publish_add_frame(struct publish *p, struct zframe *frame);
+/* Takes one event, whose text lives until publish_run(), into the batch of the request that is
+ * being read. What is over the limits is left out, and the request refused later. */
+void publish_add(struct publish *p, const char *text, size_t len);
 /* The same for a packed request: all events that the reader of the frame has left. */
-void publish_add_packed(struct publish *p, struct zframe *frame, const struct packed_reader *rest);
-/* Carries the request out over the frames added since the last one, now or when there is room, and
+void publish_add_packed(struct publish *p, const struct packed_reader *rest);
+/* Carries the request out over the events added since the last one, now or when there is room, and
  * answers it. */
 void publish_run(struct publish *p, struct call *call, bool is_stopping);
-/* Forgets the frames: their request was not readable. */
+/* Forgets the events: their request was not readable. */
 void publish_reset(struct publish *p);
 
 /* Carries out what was held back, as far as there is room now. */

@@ -17,13 +17,10 @@ uint64_t publish_max_bytes(const struct settings *settings)
 
 void publish_batch_reset(struct publish_batch *b)
 {
-    for (size_t i = 0; i < b->count; i++) {
-        zframe_close(&b->items[i].frame);
-    }
+    free(b->own);
+    b->own = NULL;
     b->count = 0;
     b->bytes = 0;
-    b->memory = 0;
-    b->is_packed = false;
     b->overflow = PUBLISH_FITS;
     b->no_memory = false;
     b->ignored_count = 0;
@@ -44,33 +41,24 @@ void publish_batch_fini(struct publish_batch *b)
 
 uint64_t publish_batch_memory(const struct publish_batch *b)
 {
-    return b->memory + b->cap * sizeof b->items[0];
+    return b->bytes + b->cap * sizeof b->items[0];
 }
 
-/* Frames may not be moved by copying their bytes, so growing moves them by the library's means. */
 static bool grow(struct publish_batch *b)
 {
     const size_t cap = b->cap == 0 ? 16 : b->cap * 2;
-    struct publish_item *items = malloc(cap * sizeof *items);
+    struct publish_item *items = realloc(b->items, cap * sizeof *items);
 
     if (!items) {
         return false;
     }
-    for (size_t i = 0; i < b->count; i++) {
-        items[i].offset = b->items[i].offset;
-        items[i].len = b->items[i].len;
-        zframe_init(&items[i].frame);
-        zframe_move(&items[i].frame, &b->items[i].frame);
-    }
-    free(b->items);
     b->items = items;
     b->cap = cap;
     return true;
 }
 
-/* Takes a text of len bytes as the next event, its frame is still to be filled. False when it is
- * over a limit, or an earlier one was. */
-static bool add_item(struct publish_batch *b, size_t offset, size_t len, uint64_t max_bytes)
+/* Returns false when the event is over a limit, or an earlier one was. */
+static bool add_item(struct publish_batch *b, const char *text, size_t len, uint64_t max_bytes)
 {
     if (b->overflow != PUBLISH_FITS || b->no_memory) {
         return false;
@@ -82,8 +70,7 @@ static bool add_item(struct publish_batch *b, size_t offset, size_t len, uint64_
     } else if (b->count == b->cap && !grow(b)) {
         b->no_memory = true;
     } else {
-        zframe_init(&b->items[b->count].frame);
-        b->items[b->count].offset = offset;
+        b->items[b->count].text = text;
         b->items[b->count].len = len;
         b->count++;
         b->bytes += len;
@@ -92,52 +79,40 @@ static bool add_item(struct publish_batch *b, size_t offset, size_t len, uint64_
     return false;
 }
 
-/* Lets the item hold the frame. */
-static void hold_frame(struct publish_batch *b, size_t index, struct zframe *frame)
+void publish_batch_add(struct publish_batch *b, const char *text, size_t len, uint64_t max_bytes)
 {
-    b->memory += zframe_size(frame);
-    zframe_move(&b->items[index].frame, frame);
+    (void)add_item(b, text, len, max_bytes); /* what is left out is told by `overflow` */
 }
 
-static void drop_frame(struct zframe *frame)
-{
-    zframe_close(frame);
-    zframe_init(frame);
-}
-
-void publish_batch_add(struct publish_batch *b, struct zframe *frame, uint64_t max_bytes)
-{
-    if (add_item(b, 0, zframe_size(frame), max_bytes)) {
-        hold_frame(b, b->count - 1, frame);
-    } else {
-        drop_frame(frame);
-    }
-}
-
-void publish_batch_add_packed(struct publish_batch *b, struct zframe *frame,
-                              const struct packed_reader *rest, uint64_t max_bytes)
+void publish_batch_add_packed(struct publish_batch *b, const struct packed_reader *rest,
+                              uint64_t max_bytes)
 {
     struct packed_reader reader = *rest;
     const void *text = NULL;
     size_t len = 0;
 
-    /* Where a short frame keeps its bytes changes when it is moved: offsets are kept instead. */
-    while (packed_next(&reader, &text, &len) &&
-           add_item(b, (size_t)((const unsigned char *)text - reader.begin), len, max_bytes)) {
-    }
-    b->is_packed = b->count > 0;
-    if (b->is_packed) {
-        hold_frame(b, 0, frame);
-    } else {
-        drop_frame(frame);
+    while (packed_next(&reader, &text, &len) && add_item(b, text, len, max_bytes)) {
     }
 }
 
-const char *publish_batch_text(struct publish_batch *b, size_t i)
+nhub_err publish_batch_keep(struct publish_batch *b)
 {
-    struct zframe *frame = &b->items[b->is_packed ? 0 : i].frame;
+    char *own = malloc(b->bytes > 0 ? b->bytes : 1);
+    size_t at = 0;
 
-    return (const char *)zframe_data(frame) + b->items[i].offset;
+    if (!own) {
+        return NHUB_ENOMEM;
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->items[i].len > 0) {
+            memcpy(own + at, b->items[i].text, b->items[i].len);
+        }
+        b->items[i].text = own + at;
+        at += b->items[i].len;
+    }
+    free(b->own);
+    b->own = own;
+    return NHUB_OK;
 }
 
 void publish_batch_note_ignored(void *context, const struct json_span *name)

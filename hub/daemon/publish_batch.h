@@ -6,7 +6,6 @@
 #ifndef NHUB_DAEMON_PUBLISH_BATCH_H
 #define NHUB_DAEMON_PUBLISH_BATCH_H
 
-#include "base/zsock.h"
 #include "daemon/intake.h"
 #include "wire/packed.h"
 #include "wire/request.h"
@@ -15,10 +14,10 @@
 /* Names of unknown fields that an answer lists. */
 #define PUBLISH_IGNORED_MAX 16
 
-/* An event's text is a frame of its own, or lies in the packed frame that the first item holds. */
+/* An event of the request, where its text lies. */
 struct publish_item {
-    struct zframe frame;
-    size_t offset, len; /* of the text in that frame, bytes */
+    const char *text;
+    size_t len;
     struct intake_event event;
     bool is_lost; /* of a duplicate: its first one was not stored and will not be */
 };
@@ -30,31 +29,31 @@ struct publish_batch {
     struct publish_item *items;
     size_t cap;
     size_t count;
-    uint64_t bytes;  /* of the events' texts */
-    uint64_t memory; /* bytes of the frames that are held */
-    bool is_packed;
+    uint64_t bytes; /* of the events' texts */
+    char *own;      /* a copy of the texts; NULL: they lie in the message that is being read */
     enum publish_overflow overflow;
     bool no_memory;
-    struct json_span ignored[PUBLISH_IGNORED_MAX]; /* as they stand in the frames */
+    struct json_span ignored[PUBLISH_IGNORED_MAX]; /* as they stand in the texts */
     size_t ignored_count;
 };
 
 /* Bytes that a batch may have. */
 uint64_t publish_max_bytes(const struct settings *settings);
 
-/* Takes one received frame, which is empty afterwards. What is over the limits is dropped, and told
- * by `overflow`. An all-zero batch is an empty one. */
-void publish_batch_add(struct publish_batch *b, struct zframe *frame, uint64_t max_bytes);
+/* Takes one event, whose text must live as long as the batch, or until publish_batch_keep(). What
+ * is over the limits is left out, and told by `overflow`. An all-zero batch is an empty one. */
+void publish_batch_add(struct publish_batch *b, const char *text, size_t len, uint64_t max_bytes);
 /* The same for all events of a packed request at once: what the reader of the frame has left. */
-void publish_batch_add_packed(struct publish_batch *b, struct zframe *frame,
-                              const struct packed_reader *rest, uint64_t max_bytes);
-/* The text of event i, of items[i].len bytes; valid until the batch is reset or grows. */
-const char *publish_batch_text(struct publish_batch *b, size_t i);
+void publish_batch_add_packed(struct publish_batch *b, const struct packed_reader *rest,
+                              uint64_t max_bytes);
+/* Copies the texts of a batch that was not checked yet, so that the message may go. Errors:
+ * NHUB_ENOMEM, nothing changed. */
+NHUB_MUST_USE nhub_err publish_batch_keep(struct publish_batch *b);
 /* Empties the batch; a large one gives its memory back. */
 void publish_batch_reset(struct publish_batch *b);
 /* Frees everything. */
 void publish_batch_fini(struct publish_batch *b);
-/* Bytes of memory that it takes. */
+/* Bytes of memory that it takes with its texts. */
 uint64_t publish_batch_memory(const struct publish_batch *b);
 /* Adds a name to `ignored`: a json_unknown_fn whose context is the batch. */
 void publish_batch_note_ignored(void *context, const struct json_span *name);

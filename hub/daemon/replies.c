@@ -31,8 +31,7 @@ struct peer {
     size_t bytes;
     struct buf batch; /* objects with commas between */
     size_t batched;
-    size_t identity_len;
-    unsigned char identity[];
+    uint64_t id;
 };
 
 struct replies {
@@ -45,40 +44,21 @@ struct replies {
     struct log_limit drop_limit;
 };
 
-static nhub_err socket_send_bytes(void *context, const void *bytes, size_t len, bool more)
+static nhub_err server_send(void *context, uint64_t peer, const char *json, size_t len,
+                            struct block *frames)
 {
-    return zsock_send_bytes(context, bytes, len, more);
+    return zserver_answer(context, peer, "RESPONSE", json, len, frames);
 }
 
-static nhub_err socket_send_frame(void *context, struct zframe *frame, bool more)
+struct reply_sink reply_sink_server(struct zserver *server)
 {
-    return zsock_send(context, frame, more);
+    return (struct reply_sink){.send = server_send, .context = server};
 }
 
-struct reply_sink reply_sink_socket(struct zsock *sock)
+nhub_err reply_frames_create(struct reply_frames **out)
 {
-    return (struct reply_sink){
-        .send_bytes = socket_send_bytes, .send_frame = socket_send_frame, .context = sock};
-}
-
-nhub_err reply_frames_create(struct reply_frames **out, size_t cap)
-{
-    struct reply_frames *f;
-
-    if (cap > (SIZE_MAX - sizeof *f) / sizeof f->frames[0]) {
-        return NHUB_ENOMEM;
-    }
-    f = malloc(sizeof *f + cap * sizeof f->frames[0]);
-    if (!f) {
-        return NHUB_ENOMEM;
-    }
-    f->count = 0;
-    f->bytes = 0;
-    f->was_sent = false;
-    f->gone = NULL;
-    f->context = NULL;
-    *out = f;
-    return NHUB_OK;
+    *out = calloc(1, sizeof **out);
+    return *out ? NHUB_OK : NHUB_ENOMEM;
 }
 
 void reply_frames_destroy(struct reply_frames **frames_p)
@@ -86,10 +66,8 @@ void reply_frames_destroy(struct reply_frames **frames_p)
     struct reply_frames *f = *frames_p;
 
     if (f) {
-        for (size_t i = 0; i < f->count; i++) {
-            zframe_close(&f->frames[i]);
-        }
         *frames_p = NULL;
+        block_unref(&f->block);
         if (f->gone) {
             f->gone(f->context, f->was_sent);
         }
@@ -154,32 +132,31 @@ static void drop_answers(struct replies *r, struct peer *p, uint64_t *counter)
 static void release_peer(struct replies *r, struct peer *p)
 {
     if (!p->first && p->batched == 0) {
-        (void)map_remove(r->peers, p->identity, p->identity_len);
+        (void)map_remove(r->peers, &p->id, sizeof p->id);
         buf_fini(&p->batch);
         free(p);
         r->stats->waiting_peers = map_count(r->peers);
     }
 }
 
-static struct peer *find_peer(const struct replies *r, const void *identity, size_t len)
+static struct peer *find_peer(const struct replies *r, uint64_t id)
 {
-    return map_count(r->peers) == 0 ? NULL : map_get(r->peers, identity, len);
+    return map_count(r->peers) == 0 ? NULL : map_get(r->peers, &id, sizeof id);
 }
 
-static struct peer *find_or_add_peer(struct replies *r, const void *identity, size_t len)
+static struct peer *find_or_add_peer(struct replies *r, uint64_t id)
 {
-    struct peer *p = find_peer(r, identity, len);
+    struct peer *p = find_peer(r, id);
 
     if (p) {
         return p;
     }
-    p = calloc(1, sizeof *p + len);
+    p = calloc(1, sizeof *p);
     if (!p) {
         return NULL;
     }
-    p->identity_len = len;
-    memcpy(p->identity, identity, len);
-    if (map_put(r->peers, identity, len, p, NULL) != NHUB_OK) {
+    p->id = id;
+    if (map_put(r->peers, &id, sizeof id, p, NULL) != NHUB_OK) {
         free(p);
         return NULL;
     }
@@ -221,50 +198,24 @@ static void note_drop(struct replies *r, const char *why)
     }
 }
 
-/* Once ROUTER took the identity it takes the whole message: high-water marks count messages. */
-static nhub_err send_rest(struct replies *r, const char *json, size_t len,
-                          struct reply_frames *frames)
+/* NHUB_EAGAIN: the peer's queue is full. Other failures are counted here. */
+static nhub_err try_send(struct replies *r, uint64_t peer, const char *json, size_t len,
+                         struct reply_frames *frames)
 {
-    const struct reply_sink *sink = &r->sink;
-    const size_t count = frames ? frames->count : 0;
-    nhub_err err = sink->send_bytes(sink->context, "RESPONSE", 8, true);
+    const nhub_err err =
+        r->sink.send(r->sink.context, peer, json, len, frames ? frames->block : NULL);
 
-    if (!err) {
-        err = sink->send_bytes(sink->context, json, len, count > 0);
-    }
-    for (size_t i = 0; !err && i < count; i++) {
-        err = sink->send_frame(sink->context, &frames->frames[i], i + 1 < count);
-    }
-    return err;
-}
-
-/* NHUB_EAGAIN: the peer's pipe is full, nothing was sent. Other failures are counted here. */
-static nhub_err try_send(struct replies *r, const void *identity, size_t identity_len,
-                         const char *json, size_t len, struct reply_frames *frames)
-{
-    nhub_err err = r->sink.send_bytes(r->sink.context, identity, identity_len, true);
-
-    if (err == NHUB_EAGAIN) {
-        return err;
-    }
-    if (!err) {
-        err = send_rest(r, json, len, frames);
-        if (err) {
-            /* Ends the message that was begun, or the next answer would become a part of it. */
-            NHUB_IGNORE(r->sink.send_bytes(r->sink.context, "", 0, false));
-        }
-    }
     if (err == NHUB_ENOTFOUND) {
         r->stats->answers_unroutable++;
-    } else if (err) {
-        note_drop(r, nhub_strerror(err));
-    } else {
+    } else if (!err) {
         r->stats->answers_sent++;
         if (frames) {
             frames->was_sent = true;
         }
+    } else if (err != NHUB_EAGAIN) {
+        note_drop(r, nhub_strerror(err));
     }
-    return err == NHUB_EAGAIN ? NHUB_ESYS : err;
+    return err;
 }
 
 static bool has_room(const struct replies *r, const struct peer *p, size_t charged)
@@ -301,9 +252,9 @@ static void enqueue(struct replies *r, struct peer *p, const char *json, size_t 
     r->stats->answers_queued_total++;
 }
 
-/* To a peer by its identity; p is its entry, or NULL. */
-static void send_or_queue(struct replies *r, struct peer *p, const void *identity, size_t id_len,
-                          const char *json, size_t len, struct reply_frames **frames_p)
+/* To a peer by its id; p is its entry, or NULL. */
+static void send_or_queue(struct replies *r, struct peer *p, uint64_t id, const char *json,
+                          size_t len, struct reply_frames **frames_p)
 {
     const bool is_known = p != NULL;
 
@@ -311,11 +262,11 @@ static void send_or_queue(struct replies *r, struct peer *p, const void *identit
         enqueue(r, p, json, len, frames_p);
         return;
     }
-    if (try_send(r, identity, id_len, json, len, *frames_p) != NHUB_EAGAIN) {
+    if (try_send(r, id, json, len, *frames_p) != NHUB_EAGAIN) {
         return;
     }
     if (!is_known) {
-        p = find_or_add_peer(r, identity, id_len);
+        p = find_or_add_peer(r, id);
     }
     if (!p) {
         note_drop(r, "out of memory");
@@ -360,19 +311,17 @@ static void end_batch(struct replies *r, struct peer *p)
         note_drop(r, "out of memory");
     } else {
         /* The bracket stands in front in any case; a single object goes without it. */
-        send_or_queue(r, p, p->identity, p->identity_len, batch.data + (is_array ? 0 : 1),
-                      batch.len - (is_array ? 0 : 1), &none);
+        send_or_queue(r, p, p->id, batch.data + (is_array ? 0 : 1), batch.len - (is_array ? 0 : 1),
+                      &none);
     }
     keep_spare(r, &batch);
 }
 
-void replies_send(struct replies *r, struct zframe *identity, const char *json, size_t len,
+void replies_send(struct replies *r, uint64_t peer, const char *json, size_t len,
                   struct reply_frames **frames_p)
 {
-    const void *id = zframe_data(identity);
-    const size_t id_len = zframe_size(identity);
     struct reply_frames *frames = NULL;
-    struct peer *p = find_peer(r, id, id_len);
+    struct peer *p = find_peer(r, peer);
 
     if (frames_p) {
         frames = *frames_p;
@@ -381,16 +330,16 @@ void replies_send(struct replies *r, struct zframe *identity, const char *json, 
     if (p) {
         end_batch(r, p);
     }
-    send_or_queue(r, p, id, id_len, json, len, &frames);
+    send_or_queue(r, p, peer, json, len, &frames);
     if (p) {
         release_peer(r, p);
     }
     reply_frames_destroy(&frames);
 }
 
-void replies_add_batched(struct replies *r, struct zframe *identity, const char *json, size_t len)
+void replies_add_batched(struct replies *r, uint64_t peer, const char *json, size_t len)
 {
-    struct peer *p = find_or_add_peer(r, zframe_data(identity), zframe_size(identity));
+    struct peer *p = find_or_add_peer(r, peer);
 
     if (!p) {
         note_drop(r, "out of memory");
@@ -421,12 +370,12 @@ void replies_end_turn(struct replies *r)
     }
 }
 
-/* What the peer's pipe takes now. */
+/* What the peer's queue takes now. */
 static void retry_peer(struct replies *r, struct peer *p, int64_t now_ms)
 {
     while (p->first) {
         struct answer *a = p->first;
-        const nhub_err err = try_send(r, p->identity, p->identity_len, a->json, a->len, a->frames);
+        const nhub_err err = try_send(r, p->id, a->json, a->len, a->frames);
 
         if (err == NHUB_EAGAIN) {
             if (now_ms - a->since_ms <= r->limits.max_wait_ms) {

@@ -1,8 +1,8 @@
 /*
  * requests: from frames to actions.
  *
- * frames: identity, message type, JSON, then events of a publish; what follows another request is
- * ignored. All behind the identity may be packed into one frame.
+ * frames: message type, JSON, then events of a publish; what follows another request is ignored.
+ * All of it may be packed into one frame.
  */
 #include "daemon/requests.h"
 
@@ -22,11 +22,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINGER_MS 1000
-/* Messages of a peer that wait to be read: a bound for memory, and room for several windows. */
-#define RECEIVE_HWM 1000
-/* Answers of a peer that ZeroMQ holds; more wait in our own queue, which is bounded by bytes. */
+/* Answers of a peer that the socket holds; more wait in replies, whose queues are bounded by bytes.
+ */
 #define SEND_HWM 1000
+/* Answers are gathered in blocks of so many bytes; one that waits for a peer keeps its block. */
+#define BLOCK_BYTES (8u << 10)
 
 #define PEER_MAX 64
 
@@ -42,7 +42,7 @@ struct reading {
 
 struct requests {
     struct requests_parts parts;
-    struct zsock *sock;
+    struct zserver *server;
     struct replies *replies;
     struct order *order;
     struct acks *acks;
@@ -56,19 +56,18 @@ struct requests {
     bool wants_stop;
 };
 
-static nhub_err open_socket(struct requests *r, struct zctx *ctx, const char *host, uint16_t port,
-                            uint16_t *out_port)
+static nhub_err open_socket(struct requests *r, const char *host, uint16_t port, uint16_t *out_port)
 {
-    const struct zsock_options options = {
-        .sndhwm = SEND_HWM,
-        .rcvhwm = RECEIVE_HWM,
-        .linger_ms = LINGER_MS,
-        .max_msg_bytes = (int64_t)(2 * publish_max_bytes(r->parts.settings)),
-        .router_mandatory = true,
+    const struct zserver_options options = {
+        .type = ZSERVER_ROUTER,
+        .host = host,
+        .port = port,
+        .message_max = 2 * publish_max_bytes(r->parts.settings),
+        .block_bytes = BLOCK_BYTES,
+        .queue_max = SEND_HWM,
     };
-    const nhub_err err = zsock_create(&r->sock, ctx, ZSOCK_ROUTER, &options);
 
-    return err ? err : zsock_bind(r->sock, host, port, out_port);
+    return zserver_create(&r->server, &options, out_port);
 }
 
 static nhub_err create_publish(struct requests *r)
@@ -76,6 +75,7 @@ static nhub_err create_publish(struct requests *r)
     const struct publish_parts parts = {.intake = r->parts.intake,
                                         .journal = r->parts.journal,
                                         .acks = r->acks,
+                                        .server = r->server,
                                         .settings = r->parts.settings};
 
     return publish_create(&r->publish, &parts);
@@ -104,7 +104,7 @@ static nhub_err create_groups(struct requests *r)
 static nhub_err create_parts(struct requests *r)
 {
     const struct replies_limits limits = REPLIES_LIMITS;
-    const struct reply_sink sink = reply_sink_socket(r->sock);
+    const struct reply_sink sink = reply_sink_server(r->server);
     nhub_err err = replies_create(&r->replies, &sink, &limits, r->parts.stats);
 
     if (!err) {
@@ -128,7 +128,7 @@ static nhub_err create_parts(struct requests *r)
     return err;
 }
 
-nhub_err requests_create(struct requests **out, struct zctx *ctx, const char *host, uint16_t port,
+nhub_err requests_create(struct requests **out, const char *host, uint16_t port,
                          const struct requests_parts *parts, uint16_t *out_port)
 {
     struct requests *r = calloc(1, sizeof *r);
@@ -141,7 +141,7 @@ nhub_err requests_create(struct requests **out, struct zctx *ctx, const char *ho
     r->parts = *parts;
     r->noise_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
     r->bad_limit = (struct log_limit){.burst = 5, .window_ms = 10000};
-    err = open_socket(r, ctx, host, port, out_port);
+    err = open_socket(r, host, port, out_port);
     if (!err) {
         err = create_parts(r);
     }
@@ -178,7 +178,6 @@ void requests_close(struct requests *r)
     acks_destroy(&r->acks);
     order_destroy(&r->order);
     replies_destroy(&r->replies);
-    zsock_destroy(&r->sock);
 }
 
 void requests_destroy(struct requests **r_p)
@@ -187,6 +186,7 @@ void requests_destroy(struct requests **r_p)
 
     if (r) {
         requests_close(r);
+        zserver_destroy(&r->server);
         history_destroy(&r->history);
         groups_destroy(&r->groups);
         free(r);
@@ -198,11 +198,13 @@ void requests_destroy(struct requests **r_p)
 
 static bool may_terminate(const struct requests *r, const char *peer)
 {
+    struct net_address address;
+
     switch (r->parts.settings->hub.allow_terminate) {
     case TERMINATE_ANY:
         return true;
     case TERMINATE_LOOPBACK:
-        return peer[0] != '\0' && net_is_loopback(peer);
+        return net_parse_address(peer, &address) == NHUB_OK && net_is_loopback(address.host);
     default:
         return false;
     }
@@ -324,18 +326,7 @@ static void refuse_unreadable(struct requests *r, struct call *call, struct buf 
     call_answer(call, &out, NULL);
 }
 
-/* The identity's frame does not always know it, this one does. */
-static void note_peer(struct reading *reading, struct zframe *frame)
-{
-    const char *peer = zframe_property(frame, "Peer-Address");
-
-    if (peer && strlen(peer) < sizeof reading->peer) {
-        memcpy(reading->peer, peer, strlen(peer) + 1);
-    }
-}
-
-/* frame: the one that the text came in. */
-static void take_json(struct requests *r, struct zframe *frame, const void *text, size_t len)
+static void take_json(struct requests *r, const void *text, size_t len)
 {
     struct reading *reading = &r->reading;
     struct buf error_text;
@@ -350,7 +341,7 @@ static void take_json(struct requests *r, struct zframe *frame, const void *text
     reading->call.wants_answer = reading->type == MESSAGE_REQ;
     reading->is_parsed = request_parse(text, len, &reading->call.request, &error_text) == NHUB_OK;
     if (reading->is_parsed && reading->call.request.action == ACTION_TERMINATE) {
-        note_peer(reading, frame);
+        zserver_address(r->server, reading->call.peer, reading->peer, sizeof reading->peer);
     }
     call_begin(&reading->call);
     if (!reading->is_parsed) {
@@ -382,13 +373,6 @@ static void note_short_message(struct requests *r)
     }
 }
 
-static void take_identity(struct reading *reading, struct zframe *frame)
-{
-    memset(&reading->call, 0, sizeof reading->call);
-    zframe_init(&reading->call.identity);
-    NHUB_IGNORE(zframe_share(&reading->call.identity, frame)); /* both are initialised */
-}
-
 static void take_type(struct reading *reading, const void *type, size_t len)
 {
     reading->type = message_type_parse(type, len);
@@ -400,8 +384,8 @@ static bool carries_events(const struct reading *reading)
     return reading->is_parsed && reading->call.request.action == ACTION_PUBLISH;
 }
 
-/* Everything behind the identity at once. */
-static void take_packed(struct requests *r, struct zframe *frame, struct packed_reader *parts)
+/* Everything at once. */
+static void take_packed(struct requests *r, struct packed_reader *parts)
 {
     struct reading *reading = &r->reading;
     const void *part = NULL;
@@ -415,34 +399,31 @@ static void take_packed(struct requests *r, struct zframe *frame, struct packed_
         return;
     }
     reading->frames++;
-    take_json(r, frame, part, len);
+    take_json(r, part, len);
     if (carries_events(reading)) {
-        publish_add_packed(r->publish, frame, parts);
+        publish_add_packed(r->publish, parts);
     }
 }
 
-static void take_frame(struct requests *r, struct zframe *frame)
+static void take_frame(struct requests *r, const struct zmtp_frame *frame)
 {
     struct reading *reading = &r->reading;
     struct packed_reader parts;
 
     switch (reading->frames++) {
     case 0:
-        take_identity(reading, frame);
-        break;
-    case 1:
-        if (!zframe_more(frame) && packed_open(&parts, zframe_data(frame), zframe_size(frame))) {
-            take_packed(r, frame, &parts);
+        if (!frame->more && packed_open(&parts, frame->bytes, frame->len)) {
+            take_packed(r, &parts);
         } else {
-            take_type(reading, zframe_data(frame), zframe_size(frame));
+            take_type(reading, frame->bytes, frame->len);
         }
         break;
-    case 2:
-        take_json(r, frame, zframe_data(frame), zframe_size(frame));
+    case 1:
+        take_json(r, frame->bytes, frame->len);
         break;
     default:
         if (carries_events(reading)) {
-            publish_add_frame(r->publish, frame);
+            publish_add(r->publish, frame->bytes, frame->len);
         }
         break;
     }
@@ -452,7 +433,7 @@ static void finish_message(struct requests *r)
 {
     struct reading *reading = &r->reading;
 
-    if (reading->frames < 3) {
+    if (reading->frames < 2) {
         note_short_message(r);
     } else if (reading->type == MESSAGE_UNKNOWN) {
         note_unknown_message(r);
@@ -464,23 +445,18 @@ static void finish_message(struct requests *r)
 
 bool requests_read(struct requests *r, unsigned budget)
 {
-    struct zframe frame;
-    unsigned i;
+    struct zpeer *peer = NULL;
+    struct zmtp_frame frame;
+    unsigned i = 0;
 
-    zframe_init(&frame);
-    for (i = 0; i < budget; i++) {
-        bool has_more;
-
-        if (zsock_recv(r->sock, &frame) != NHUB_OK) {
-            break;
-        }
-        has_more = zframe_more(&frame);
+    while (i < budget && zserver_next(r->server, &peer, &frame) == NHUB_OK) {
+        i++;
+        r->reading.call.peer = zpeer_id(peer);
         take_frame(r, &frame);
-        if (!has_more) {
+        if (!frame.more) {
             finish_message(r);
         }
     }
-    zframe_close(&frame);
     return i == budget;
 }
 
@@ -516,8 +492,12 @@ int requests_wait_ms(const struct requests *r, int64_t now_ms)
 
 bool requests_end_turn(struct requests *r)
 {
+    bool is_waiting;
+
     replies_end_turn(r->replies);
-    return replies_retry(r->replies);
+    is_waiting = replies_retry(r->replies);
+    zserver_flush(r->server);
+    return is_waiting;
 }
 
 void requests_set_stopping(struct requests *r)
@@ -531,7 +511,7 @@ bool requests_wants_stop(const struct requests *r)
     return r->wants_stop;
 }
 
-struct zsock *requests_socket(struct requests *r)
+struct zserver *requests_server(struct requests *r)
 {
-    return r->sock;
+    return r->server;
 }

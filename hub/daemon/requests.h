@@ -2,14 +2,14 @@
  * requests: the hub's ROUTER socket: reads requests, carries them out, answers. (PROTOCOL.md.)
  *
  * A message is read frame by frame, and each frame counts in the turn, so a `publish` of thousands
- * of events does not keep others waiting; its events wait here until the last one is there.
+ * of events does not keep others waiting; its events lie where they were received until the last
+ * one was read.
  *
  * Threads: none inside; belongs to the loop.
  */
 #ifndef NHUB_DAEMON_REQUESTS_H
 #define NHUB_DAEMON_REQUESTS_H
 
-#include "base/zsock.h"
 #include "daemon/answers.h"
 #include "daemon/intake.h"
 #include "daemon/journal.h"
@@ -29,13 +29,12 @@ struct requests_parts {
 };
 
 /* Binds to host:port; *out_port is the real port. The parts must outlive it.
- * Errors: NHUB_ENOMEM; NHUB_ESYS (errno). */
-NHUB_MUST_USE nhub_err requests_create(struct requests **out, struct zctx *ctx, const char *host,
-                                       uint16_t port, const struct requests_parts *parts,
-                                       uint16_t *out_port);
-/* Closes the socket; answers that ZeroMQ has go out for the linger time while the context ends. */
+ * Errors: as zserver_create(). */
+NHUB_MUST_USE nhub_err requests_create(struct requests **out, const char *host, uint16_t port,
+                                       const struct requests_parts *parts, uint16_t *out_port);
+/* Ends all that is under way; the last answers can still be written (requests_server). */
 void requests_close(struct requests *r);
-/* To be called when the context has ended. */
+/* Closes the socket; what was not written is dropped. */
 void requests_destroy(struct requests **r_p);
 
 /* Carries out what had to wait for room in the journal. */
@@ -59,6 +58,6 @@ bool requests_end_turn(struct requests *r);
 void requests_set_stopping(struct requests *r);
 /* True when a peer asked the hub to terminate, and was allowed to. */
 bool requests_wants_stop(const struct requests *r);
-struct zsock *requests_socket(struct requests *r);
+struct zserver *requests_server(struct requests *r);
 
 #endif

@@ -169,6 +169,15 @@ static void write_subscribers(const struct stats *s, struct buf *out)
     buf_add_char(out, '}');
 }
 
+static void write_connections(const struct stats_connections *c, struct buf *out)
+{
+    buf_printf(out, ",\"connections\":{\"collector\":%" PRIu64, c->collector);
+    member(out, "publisher", c->publisher);
+    member(out, "requests", c->requests);
+    member(out, "refused", c->refused);
+    buf_add_char(out, '}');
+}
+
 static void write_ring(const struct stats_gauges *gauges, struct buf *out)
 {
     const struct journal_state *j = &gauges->ring;
@@ -257,6 +266,7 @@ void stats_write(const struct stats *s, const struct stats_gauges *gauges, struc
     member(out, "nonfinite", s->nonfinite);
     member(out, "own_events", s->own_events);
     write_subscribers(s, out);
+    write_connections(&gauges->connections, out);
     write_requests(s, gauges, out);
     write_ring(gauges, out);
     write_groups(&gauges->groups, out);

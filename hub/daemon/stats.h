@@ -37,13 +37,13 @@ struct stats {
     uint64_t nonfinite;      /* events with NaN or Infinity in their data */
     uint64_t own_events;     /* statistics events */
 
-    /* Subscriptions, as XPUB tells them. */
+    /* Subscriptions. */
     uint64_t subscribes;
     uint64_t unsubscribes;
     uint64_t long_subscriptions; /* longer than any event type, so they never match */
-    uint64_t upstream_noise;     /* messages on XPUB that are no subscriptions */
-    uint64_t send_failures;      /* events that XPUB did not take */
-    uint64_t not_sent;           /* large events kept, but not sent for lack of room */
+    uint64_t upstream_noise;     /* messages of subscribers that are none */
+    uint64_t send_failures;      /* events that nobody got, for want of memory */
+    uint64_t not_sent;           /* times that a subscriber that does not read missed one */
 
     /* Requests. */
     uint64_t requests[ACTION_UNKNOWN + 1];
@@ -72,8 +72,15 @@ struct stats_groups {
     uint64_t acked, redelivered, dead_letters, lost;
 };
 
+/* Connections of ZeroMQ peers. */
+struct stats_connections {
+    uint64_t collector, publisher, requests; /* now */
+    uint64_t refused;                        /* since the start */
+};
+
 /* Figures that others keep. */
 struct stats_gauges {
+    struct stats_connections connections;
     struct journal_state journal;
     struct journal_state ring; /* the part in memory */
     struct journal_figures disk;

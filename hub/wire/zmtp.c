@@ -7,7 +7,7 @@
 
 /* Flags in the first byte of a frame; the other bits are reserved. */
 enum { FLAG_MORE = 1, FLAG_LONG = 2, FLAG_COMMAND = 4 };
-enum { SHORT_HEAD = 2, LONG_HEAD = 9 };
+enum { SHORT_HEAD = 2, LONG_HEAD = ZMTP_HEAD_MAX, SHORT_MAX = 255 };
 
 /* The greeting: signature, version, mechanism, as-server, filler. */
 enum { SIGNATURE_END = 9, VERSION_AT = 10, MECHANISM_AT = 12, MECHANISM_LEN = 20 };
@@ -172,7 +172,71 @@ nhub_err zmtp_ready_type(const struct zmtp_frame *command, const char **out, siz
     return NHUB_OK;
 }
 
+/* ---- other commands ---- */
+
+static const char error_name[] = "\5ERROR";
+static const char ping[] = "\4PING";
+static const char pong[] = "\4PONG";
+/* A PING has a time to live of two bytes, which is not for us, and at most 16 bytes of context. */
+enum {
+    ERROR_LEN = sizeof error_name - 1,
+    PING_LEN = sizeof ping - 1,
+    TTL_LEN = 2,
+    CONTEXT_MAX = 16
+};
+
+void zmtp_add_error(struct buf *out, const char *why)
+{
+    const size_t len = strlen(why);
+    const unsigned char head[SHORT_HEAD] = {FLAG_COMMAND, (unsigned char)(ERROR_LEN + 1 + len)};
+
+    buf_add(out, head, sizeof head);
+    buf_add(out, error_name, ERROR_LEN);
+    buf_add_char(out, (char)len);
+    buf_add(out, why, len);
+}
+
+void zmtp_add_pong(struct buf *out, const struct zmtp_frame *command)
+{
+    const size_t fixed = PING_LEN + TTL_LEN;
+    const size_t context = command->len - (command->len < fixed ? command->len : fixed);
+    const unsigned char head[SHORT_HEAD] = {FLAG_COMMAND, (unsigned char)(PING_LEN + context)};
+
+    if (!command->is_command || command->len < fixed || context > CONTEXT_MAX ||
+        memcmp(command->bytes, ping, PING_LEN) != 0) {
+        return;
+    }
+    buf_add(out, head, sizeof head);
+    buf_add(out, pong, PING_LEN);
+    buf_add(out, command->bytes + fixed, context);
+}
+
 /* ---- messages out ---- */
+
+size_t zmtp_write_head(unsigned char out[ZMTP_HEAD_MAX], size_t len, bool more)
+{
+    out[0] = more ? FLAG_MORE : 0;
+    if (len <= SHORT_MAX) {
+        out[1] = (unsigned char)len;
+        return SHORT_HEAD;
+    }
+    out[0] |= FLAG_LONG;
+    write_number(out + 1, LONG_HEAD - 1, len);
+    return LONG_HEAD;
+}
+
+void zmtp_add_frame(struct buf *out, const void *bytes, size_t len, bool more)
+{
+    unsigned char head[ZMTP_HEAD_MAX];
+
+    buf_add(out, head, zmtp_write_head(head, len, more));
+    buf_add(out, bytes, len);
+}
+
+void zmtp_set_last(char *frame)
+{
+    frame[0] = (char)(frame[0] & ~FLAG_MORE);
+}
 
 /* The length is known at the end, so the head is of the long form. */
 size_t zmtp_begin(struct buf *out)

@@ -14,18 +14,19 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "block_frames.h"
 #include "daemon/groups.h"
 #include "daemon/groups_private.h"
 #include "fake_journal.h"
 #include "tests/fuzz/jansson_oracle.h"
 
-#define ANSWERS_MAX 4096
+#define ANSWERS_MAX  4096
+#define FIXTURE_PEER 7
 
 struct fixture {
     struct fake_journal journal;
     struct settings settings;
     struct stats stats;
-    struct zctx *ctx;
     struct publisher *publisher;
     struct intake *intake;
     struct acks *acks;
@@ -33,7 +34,6 @@ struct fixture {
     struct groups *groups;
     json_t *answers[ANSWERS_MAX]; /* not looked at yet */
     size_t answer_count;
-    size_t frames; /* of the message that is being sent */
     bool peer_is_gone;
 };
 
@@ -54,30 +54,27 @@ static const struct clock_source fixture_clock = {.mono_ns = fixture_mono_ns,
 
 /* ---- the peer ---- */
 
-static nhub_err fixture_send_bytes(void *context, const void *bytes, size_t len, bool more)
+/* As many frames follow the JSON as it tells of deliveries. */
+static nhub_err fixture_take_answer(void *context, uint64_t peer, const char *json, size_t len,
+                                    struct block *frames)
 {
     struct fixture *f = context;
+    struct zmtp_frame frame;
+    size_t count = 0;
+    json_t *a;
 
-    if (f->frames == 0 && f->peer_is_gone) {
+    assert_true(peer == FIXTURE_PEER);
+    if (f->peer_is_gone) {
         return NHUB_ENOTFOUND;
     }
-    if (++f->frames == 3) {
-        assert_true(f->answer_count < ANSWERS_MAX);
-        f->answers[f->answer_count] = json_loadb(bytes, len, 0, NULL);
-        assert_non_null(f->answers[f->answer_count]);
-        f->answer_count++;
+    assert_true(f->answer_count < ANSWERS_MAX);
+    a = json_loadb(json, len, 0, NULL);
+    assert_non_null(a);
+    for (size_t at = 0; block_frame(frames, &at, &frame);) {
+        count++;
     }
-    f->frames = more ? f->frames : 0;
-    return NHUB_OK;
-}
-
-static nhub_err fixture_send_frame(void *context, struct zframe *frame, bool more)
-{
-    struct fixture *f = context;
-
-    f->frames = more ? f->frames + 1 : 0;
-    zframe_close(frame);
-    zframe_init(frame);
+    assert_int_equal(count, json_array_size(json_object_get(a, "deliveries")));
+    f->answers[f->answer_count++] = a;
     return NHUB_OK;
 }
 
@@ -110,8 +107,7 @@ static int fixture_setup(void **state)
     static char stats_event[] = "StatsEvent", source[] = "nh_cs";
     struct fixture *f = calloc(1, sizeof *f);
     const struct replies_limits limits = REPLIES_LIMITS;
-    const struct reply_sink sink = {
-        .send_bytes = fixture_send_bytes, .send_frame = fixture_send_frame, .context = f};
+    const struct reply_sink sink = {.send = fixture_take_answer, .context = f};
     uint16_t port;
 
     assert_non_null(f);
@@ -123,9 +119,7 @@ static int fixture_setup(void **state)
     f->settings.hub.stats_event = stats_event;
     f->settings.hub.source_service = source;
     stats_init(&f->stats, 0, 0);
-    assert_int_equal(zctx_create(&f->ctx), NHUB_OK);
-    assert_int_equal(publisher_create(&f->publisher, f->ctx, "127.0.0.1", 0, &f->stats, &port),
-                     NHUB_OK);
+    assert_int_equal(publisher_create(&f->publisher, "127.0.0.1", 0, &f->stats, &port), NHUB_OK);
     const struct intake_parts parts = {.settings = &f->settings,
                                        .stats = &f->stats,
                                        .journal = &f->journal.base,
@@ -159,7 +153,6 @@ static int fixture_teardown(void **state)
     intake_destroy(&f->intake);
     replies_destroy(&f->replies);
     publisher_destroy(&f->publisher);
-    zctx_destroy(&f->ctx);
     fixture_drop_answers(f);
     fake_destroy(&f->journal);
     clock_set_source(NULL);
@@ -186,14 +179,14 @@ static inline void pass_ms(struct fixture *f, int64_t ms)
 /* Carries out a request. Errors: of request_parse(). */
 static inline nhub_err try_send(struct fixture *f, const char *text)
 {
-    struct call call = {.replies = f->replies, .stats = &f->stats, .wants_answer = true};
+    struct call call = {
+        .replies = f->replies, .stats = &f->stats, .peer = FIXTURE_PEER, .wants_answer = true};
     struct buf error;
     nhub_err err;
 
     buf_init(&error);
     err = request_parse(text, strlen(text), &call.request, &error);
     buf_fini(&error);
-    assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
     if (!err) {
         groups_run(f->groups, &call);
     }
@@ -304,15 +297,14 @@ static inline void acknowledge(struct fixture *f, const char *delivery, const ch
 
 static inline void publish_events(struct fixture *f, const char *type, int count)
 {
+    const struct intake_origin unknown = {.server = NULL};
+
     for (int i = 0; i < count; i++) {
         char text[256];
-        struct zframe frame;
 
         (void)snprintf(text, sizeof text,
                        "{\"event_type\":\"%s\",\"source_service\":\"t\",\"data\":%d}", type, i);
-        assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
-        intake_push(f->intake, &frame);
-        zframe_close(&frame);
+        intake_push(f->intake, text, strlen(text), &unknown);
     }
 }
 

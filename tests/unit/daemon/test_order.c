@@ -11,37 +11,31 @@
 
 #include <cmocka.h>
 
+#include "block_frames.h"
 #include "daemon/order.h"
 #include "failmalloc.h"
 
 static struct stats stats;
-static struct buf sent; /* "peer:json;" each */
+static struct buf sent; /* "peer:json;" each; a peer's id is a letter */
 static struct replies *replies;
 static struct order *order;
 
-static nhub_err send_bytes(void *context, const void *bytes, size_t len, bool more)
+static nhub_err send(void *context, uint64_t peer, const char *json, size_t len,
+                     struct block *frames)
 {
     (void)context;
-    if (len == 8 && memcmp(bytes, "RESPONSE", 8) == 0) {
-        buf_add_char(&sent, ':');
-    } else {
-        buf_add(&sent, bytes, len);
-    }
-    if (!more) {
-        buf_add_char(&sent, ';');
-    }
+    buf_add_char(&sent, (char)peer);
+    buf_add_char(&sent, ':');
+    buf_add(&sent, json, len);
+    block_add_frames(&sent, frames, "", "");
+    buf_add_char(&sent, ';');
     return NHUB_OK;
-}
-
-static nhub_err send_frame(void *context, struct zframe *frame, bool more)
-{
-    return send_bytes(context, zframe_data(frame), zframe_size(frame), more);
 }
 
 static int set_up(void **state)
 {
     const struct replies_limits limits = REPLIES_LIMITS;
-    const struct reply_sink sink = {.send_bytes = send_bytes, .send_frame = send_frame};
+    const struct reply_sink sink = {.send = send};
 
     (void)state;
     stats_init(&stats, 0, 0);
@@ -60,26 +54,17 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct ticket *take(const char *peer)
+static struct ticket *take(uint64_t peer)
 {
     struct ticket *t = NULL;
-    struct zframe identity;
 
-    assert_int_equal(zframe_init_copy(&identity, peer, strlen(peer)), NHUB_OK);
-    assert_int_equal(order_take(order, &identity, &t), NHUB_OK);
-    zframe_close(&identity);
+    assert_int_equal(order_take(order, peer, &t), NHUB_OK);
     return t;
 }
 
-static bool has(const char *peer)
+static bool has(uint64_t peer)
 {
-    struct zframe identity;
-    bool result;
-
-    assert_int_equal(zframe_init_copy(&identity, peer, strlen(peer)), NHUB_OK);
-    result = order_has(order, &identity);
-    zframe_close(&identity);
-    return result;
+    return order_has(order, peer);
 }
 
 static void answer(struct ticket *t, const char *json)
@@ -90,9 +75,9 @@ static void answer(struct ticket *t, const char *json)
 
 static void answers_come_in_the_order_of_their_tickets(void **state)
 {
-    struct ticket *a = take("p");
-    struct ticket *b = take("p");
-    struct ticket *c = take("p");
+    struct ticket *a = take('p');
+    struct ticket *b = take('p');
+    struct ticket *c = take('p');
 
     (void)state;
     answer(c, "3");
@@ -100,27 +85,27 @@ static void answers_come_in_the_order_of_their_tickets(void **state)
     assert_string_equal(buf_cstr(&sent), "");
     answer(a, "1");
     assert_string_equal(buf_cstr(&sent), "p:1;p:2;p:3;");
-    assert_false(has("p"));
+    assert_false(has('p'));
 }
 
 static void a_peer_does_not_wait_for_another(void **state)
 {
-    struct ticket *a = take("p");
-    struct ticket *b = take("q");
+    struct ticket *a = take('p');
+    struct ticket *b = take('q');
 
     (void)state;
     answer(b, "q1");
     assert_string_equal(buf_cstr(&sent), "q:q1;");
-    assert_true(has("p"));
-    assert_false(has("q"));
+    assert_true(has('p'));
+    assert_false(has('q'));
     answer(a, "p1");
 }
 
 static void a_dropped_ticket_holds_nobody_back(void **state)
 {
-    struct ticket *a = take("p");
-    struct ticket *b = take("p");
-    struct ticket *c = take("p");
+    struct ticket *a = take('p');
+    struct ticket *b = take('p');
+    struct ticket *c = take('p');
 
     (void)state;
     answer(b, "2");
@@ -128,29 +113,55 @@ static void a_dropped_ticket_holds_nobody_back(void **state)
     assert_null(a);
     assert_string_equal(buf_cstr(&sent), "p:2;");
     order_drop(order, &c);
-    assert_false(has("p"));
+    assert_false(has('p'));
 }
 
 static void frames_wait_with_their_answer(void **state)
 {
-    struct ticket *a = take("p");
-    struct ticket *b = take("p");
-    struct reply_frames *frames = NULL;
+    struct ticket *a = take('p');
+    struct ticket *b = take('p');
+    struct reply_frames *frames = frames_of_letters("line");
 
     (void)state;
-    assert_int_equal(reply_frames_create(&frames, 1), NHUB_OK);
-    assert_int_equal(zframe_init_copy(&frames->frames[0], "line", 4), NHUB_OK);
-    frames->count = 1;
     order_answer(order, &b, "page", 4, false, &frames);
     assert_null(frames);
     answer(a, "1");
     assert_string_equal(buf_cstr(&sent), "p:1;p:pageline;");
 }
 
+static void note_gone(void *context, bool was_sent)
+{
+    *(int *)context += was_sent ? 10 : 1;
+}
+
+static void frames_of_an_answer_that_is_not_kept_learn_it(void **state)
+{
+    struct ticket *a = take('p');
+    struct ticket *b = take('p');
+    struct reply_frames *frames = frames_of_letters("x");
+    int gone = 0;
+
+    (void)state;
+    frames->gone = note_gone;
+    frames->context = &gone;
+    failmalloc_arm(0);
+    order_answer(order, &b, "page", 4, false, &frames);
+    assert_true(failmalloc_disarm());
+    assert_null(frames);
+    assert_int_equal(gone, 1);
+    assert_int_equal(stats.answers_dropped, 1);
+    frames = frames_of_letters("y");
+    frames->gone = note_gone;
+    frames->context = &gone;
+    order_answer(order, &a, "page", 4, false, &frames);
+    assert_int_equal(gone, 11);
+    assert_string_equal(buf_cstr(&sent), "p:pagey;");
+}
+
 static void batched_answers_stay_batched(void **state)
 {
-    struct ticket *a = take("p");
-    struct ticket *b = take("p");
+    struct ticket *a = take('p');
+    struct ticket *b = take('p');
 
     (void)state;
     order_answer(order, &b, "2", 1, true, NULL);
@@ -164,17 +175,14 @@ static void tickets_and_bytes_of_a_peer_are_bounded(void **state)
     static struct ticket *tickets[ORDER_TICKETS_MAX];
     char *large = malloc(ORDER_BYTES_MAX);
     struct ticket *t = NULL;
-    struct zframe identity;
 
     (void)state;
     assert_non_null(large);
     memset(large, 'x', ORDER_BYTES_MAX);
     for (size_t i = 0; i < ORDER_TICKETS_MAX; i++) {
-        tickets[i] = take("p");
+        tickets[i] = take('p');
     }
-    assert_int_equal(zframe_init_copy(&identity, "p", 1), NHUB_OK);
-    assert_int_equal(order_take(order, &identity, &t), NHUB_EFULL);
-    zframe_close(&identity);
+    assert_int_equal(order_take(order, 'p', &t), NHUB_EFULL);
     order_answer(order, &tickets[1], large, ORDER_BYTES_MAX, false, NULL);
     assert_int_equal(stats.answers_dropped, 0);
     order_answer(order, &tickets[2], large, 1, false, NULL); /* one byte too many waits */
@@ -186,24 +194,30 @@ static void tickets_and_bytes_of_a_peer_are_bounded(void **state)
 
 static void without_memory_an_answer_is_counted_as_dropped_and_the_rest_goes_on(void **state)
 {
-    struct ticket *a = take("p");
-    struct ticket *b = take("p");
-    struct ticket *none = NULL;
-    struct zframe identity;
+    struct ticket *a = take('p');
+    struct ticket *b = take('p');
+    struct ticket *late = NULL;
+    bool has_failed = true;
+    long n;
 
     (void)state;
     failmalloc_arm(0);
     order_answer(order, &b, "2", 1, false, NULL);
     assert_true(failmalloc_disarm());
     assert_int_equal(stats.answers_dropped, 1);
-    assert_int_equal(zframe_init_copy(&identity, "new", 3), NHUB_OK);
-    for (long n = 0; n < 2; n++) {
+    for (n = 0; has_failed; n++) {
+        nhub_err err;
+
         failmalloc_arm(n);
-        assert_int_equal(order_take(order, &identity, &none), NHUB_ENOMEM);
-        assert_true(failmalloc_disarm());
-        assert_false(order_has(order, &identity));
+        err = order_take(order, 'n', &late);
+        has_failed = failmalloc_disarm();
+        assert_int_equal(err, has_failed ? NHUB_ENOMEM : NHUB_OK);
+        assert_int_equal(has('n'), !has_failed);
     }
-    zframe_close(&identity);
+    assert_true(n > 2); /* the peer, its ticket */
+    answer(late, "new");
+    assert_string_equal(buf_cstr(&sent), "n:new;");
+    buf_reset(&sent);
     answer(a, "1");
     assert_string_equal(buf_cstr(&sent), "p:1;");
 }
@@ -211,9 +225,9 @@ static void without_memory_an_answer_is_counted_as_dropped_and_the_rest_goes_on(
 static void what_nobody_answered_is_freed_at_the_end(void **state)
 {
     (void)state;
-    (void)take("p");
-    answer(take("p"), "kept");
-    (void)take("q"); /* the tear-down looks after them; the sanitizer looks at the tear-down */
+    (void)take('p');
+    answer(take('p'), "kept");
+    (void)take('q'); /* the tear-down looks after them; the sanitizer looks at the tear-down */
 }
 
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -225,6 +239,7 @@ int main(void)
         ROW(a_peer_does_not_wait_for_another),
         ROW(a_dropped_ticket_holds_nobody_back),
         ROW(frames_wait_with_their_answer),
+        ROW(frames_of_an_answer_that_is_not_kept_learn_it),
         ROW(batched_answers_stay_batched),
         ROW(tickets_and_bytes_of_a_peer_are_bounded),
         ROW(without_memory_an_answer_is_counted_as_dropped_and_the_rest_goes_on),

@@ -1,215 +1,7 @@
-/*
- * publish and intake: batches against a journal that can refuse, answers read from a sink that
- * plays ROUTER. All of it twice: with a frame for each event, and with packed ones. Subscribers are
- * left to the integration tests: nobody ever subscribes here.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* publish and intake: batches, their answers, and how well their events are kept. */
+#include "publish_fixture.h"
+
 #include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "daemon/publish.h"
-#include "daemon/ring.h"
-
-/* A ring that refuses to number when it is told to. */
-struct gate {
-    struct journal base;
-    struct journal *ring;
-    bool is_shut;        /* reserve fails */
-    bool slots_are_shut; /* open fails, as it must never after a reservation */
-    uint64_t lost;       /* this number was not stored and will not be */
-    uint64_t synced;     /* the others up to this one are */
-};
-
-static struct gate gate;
-static struct zctx *ctx;
-static struct publisher *publisher;
-static struct intake *intake;
-static struct publish *publish;
-static struct acks *acks;
-static struct replies *replies;
-static struct stats stats;
-static struct settings settings;
-static struct buf sent;
-static bool is_packing;
-static struct buf packed; /* the events of the next request, while is_packing */
-static char stats_event[] = "StatsEvent";
-static char source[] = "nh_cs";
-
-static nhub_err gate_reserve(struct journal *j, uint64_t count)
-{
-    (void)j;
-    return gate.is_shut ? NHUB_EUNAVAIL : journal_reserve(gate.ring, count);
-}
-
-static nhub_err gate_open(struct journal *j, const char *type, size_t type_len, size_t line_max,
-                          struct journal_slot *out)
-{
-    (void)j;
-    return gate.slots_are_shut ? NHUB_EUNAVAIL
-                               : journal_open_slot(gate.ring, type, type_len, line_max, out);
-}
-
-static void gate_close(struct journal *j, size_t line_len, int64_t arrival_us)
-{
-    (void)j;
-    journal_close_slot(gate.ring, line_len, arrival_us);
-}
-
-static void gate_state(const struct journal *j, struct journal_state *out)
-{
-    (void)j;
-    journal_state(gate.ring, out);
-    out->synced = out->journaled = gate.synced;
-}
-
-static bool gate_is_lost(const struct journal *j, uint64_t seq)
-{
-    (void)j;
-    return seq == gate.lost;
-}
-
-static const struct journal_ops gate_ops = {
-    .reserve = gate_reserve,
-    .open_slot = gate_open,
-    .close_slot = gate_close,
-    .state = gate_state,
-    .is_lost = gate_is_lost,
-};
-
-static nhub_err send_bytes(void *context, const void *bytes, size_t len, bool more)
-{
-    (void)context;
-    if (!more) {
-        buf_add(&sent, bytes, len);
-    }
-    return NHUB_OK;
-}
-
-static nhub_err send_frame(void *context, struct zframe *frame, bool more)
-{
-    return send_bytes(context, zframe_data(frame), zframe_size(frame), more);
-}
-
-static int set_up(void **state)
-{
-    const struct ring_limits limits = {
-        .max_events = 100, .max_bytes = 100000, .max_record_bytes = 10000};
-    const struct replies_limits reply_limits = REPLIES_LIMITS;
-    const struct reply_sink sink = {.send_bytes = send_bytes, .send_frame = send_frame};
-    struct intake_parts parts;
-    struct publish_parts publish_parts;
-    uint16_t port;
-
-    (void)state;
-    settings = (struct settings){.hub = {.max_event_bytes = 5000,
-                                         .dedup_window_s = 60,
-                                         .dedup_ids = 100,
-                                         .stats_event = stats_event,
-                                         .source_service = source}};
-    stats_init(&stats, 0, 0);
-    buf_init(&sent);
-    gate = (struct gate){.base = {.ops = &gate_ops,
-                                  .durability = DURABILITY_MEMORY,
-                                  .durability_max = DURABILITY_MEMORY,
-                                  .durability_now = DURABILITY_MEMORY,
-                                  .batch = 1}};
-    assert_int_equal(ring_create(&gate.ring, &limits), NHUB_OK);
-    memcpy(gate.base.epoch, gate.ring->epoch, sizeof gate.base.epoch);
-    assert_int_equal(zctx_create(&ctx), NHUB_OK);
-    assert_int_equal(publisher_create(&publisher, ctx, "127.0.0.1", 0, &stats, &port), NHUB_OK);
-    parts = (struct intake_parts){
-        .settings = &settings, .stats = &stats, .journal = &gate.base, .publisher = publisher};
-    assert_int_equal(intake_create(&intake, &parts), NHUB_OK);
-    assert_int_equal(acks_create(&acks, &gate.base), NHUB_OK);
-    publish_parts = (struct publish_parts){
-        .intake = intake, .journal = &gate.base, .acks = acks, .settings = &settings};
-    assert_int_equal(publish_create(&publish, &publish_parts), NHUB_OK);
-    assert_int_equal(replies_create(&replies, &sink, &reply_limits, &stats), NHUB_OK);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    publish_destroy(&publish);
-    acks_destroy(&acks);
-    intake_destroy(&intake);
-    replies_destroy(&replies);
-    publisher_destroy(&publisher);
-    zctx_destroy(&ctx);
-    journal_destroy(&gate.ring);
-    buf_fini(&sent);
-    buf_fini(&packed);
-    return 0;
-}
-
-static void add_event(const char *text)
-{
-    struct zframe frame;
-
-    if (is_packing) {
-        if (packed.len == 0) {
-            packed_begin(&packed);
-        }
-        packed_add(&packed, text, strlen(text));
-        return;
-    }
-    assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
-    publish_add_frame(publish, &frame);
-    zframe_close(&frame);
-}
-
-static void add_packed(void)
-{
-    struct packed_reader reader;
-    struct zframe frame;
-
-    if (packed.len > 0) {
-        assert_int_equal(zframe_init_copy(&frame, packed.data, packed.len), NHUB_OK);
-        assert_true(packed_open(&reader, zframe_data(&frame), zframe_size(&frame)));
-        publish_add_packed(publish, &frame, &reader);
-        zframe_close(&frame);
-        buf_reset(&packed);
-    }
-}
-
-/* Runs the request over what was added; the answer is in `sent`. */
-static void run(const char *request, bool is_stopping)
-{
-    struct call call = {.replies = replies, .stats = &stats, .wants_answer = true};
-    struct buf error;
-
-    add_packed();
-    buf_init(&error);
-    buf_reset(&sent);
-    assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
-    assert_int_equal(request_parse(request, strlen(request), &call.request, &error), NHUB_OK);
-    publish_run(publish, &call, is_stopping);
-    call_fini(&call);
-    buf_fini(&error);
-}
-
-static bool answer_has(const char *part)
-{
-    return strstr(buf_cstr(&sent), part) != NULL;
-}
-
-static uint64_t last_seq(void)
-{
-    struct journal_state now;
-
-    journal_state(gate.ring, &now);
-    return now.last;
-}
-
-#define EVENT(more) "{\"event_type\":\"t\",\"source_service\":\"s\",\"data\":1" more "}"
-#define ATOMIC      "{\"action\":\"publish\"}"
-#define EACH        "{\"action\":\"publish\",\"atomic\":false}"
 
 static void a_batch_is_numbered_in_a_row(void **state)
 {
@@ -279,11 +71,9 @@ static void without_numbers_nothing_happens(void **state)
 
 static void push(const char *text)
 {
-    struct zframe frame;
+    const struct intake_origin unknown = {.server = NULL};
 
-    assert_int_equal(zframe_init_copy(&frame, text, strlen(text)), NHUB_OK);
-    intake_push(intake, &frame);
-    zframe_close(&frame);
+    intake_push(intake, text, strlen(text), &unknown);
 }
 
 static void a_pushed_event_without_a_number_is_counted_and_may_come_again(void **state)
@@ -349,13 +139,6 @@ static void bytes_of_a_request_are_bounded(void **state)
 }
 
 /* ---- a journal with a disk ---- */
-
-static void give_disk(void)
-{
-    gate.base.durability = DURABILITY_SYNCED;
-    gate.base.durability_max = DURABILITY_SYNCED;
-    gate.base.durability_now = DURABILITY_SYNCED;
-}
 
 static void an_answer_waits_for_the_durability_that_was_asked_for(void **state)
 {
@@ -484,69 +267,20 @@ static void who_asks_for_memory_is_told_no_more_of_a_lost_duplicate(void **state
     }
 }
 
-static void a_publish_is_held_back_while_the_journal_is_full(void **state)
-{
-    (void)state;
-    gate.base.is_full = true;
-    add_event(EVENT(",\"id\":\"a\""));
-    run(ATOMIC, false);
-    add_event(EVENT(",\"id\":\"b\""));
-    run(EACH, false);
-    assert_int_equal(sent.len, 0);
-    assert_int_equal(last_seq(), 0);
-    publish_turn(publish);
-    assert_true(publish_is_holding(publish));
-    gate.base.is_full = false;
-    add_event(EVENT(",\"id\":\"c\""));
-    run(ATOMIC, false); /* behind the others */
-    assert_int_equal(sent.len, 0);
-    publish_turn(publish);
-    assert_false(publish_is_holding(publish));
-    assert_int_equal(last_seq(), 3);
-    assert_true(strstr(buf_cstr(&sent), "\"first_seq\":1,") <
-                strstr(buf_cstr(&sent), "\"first_seq\":2,"));
-}
-
-static void beyond_what_can_be_held_back_a_publish_is_refused(void **state)
-{
-    static char blanks[(1 << 20) + 1];
-    int held = 0;
-
-    (void)state;
-    memset(blanks, ' ', sizeof blanks - 1);
-    gate.base.is_full = true;
-    for (;;) {
-        for (int i = 0; i < 8; i++) {
-            add_event(blanks);
-        }
-        run(EACH, false);
-        if (sent.len > 0) {
-            break;
-        }
-        held++;
-    }
-    assert_true(answer_has("\"code\":\"unavailable\""));
-    assert_int_equal(held, 7); /* of 8 MiB and a little each */
-}
-
 static void nobody_waits_where_no_answer_is_wanted(void **state)
 {
-    struct call call = {.replies = replies, .stats = &stats, .wants_answer = false};
-    struct buf error;
+    struct call call;
 
     (void)state;
     give_disk();
-    buf_init(&error);
-    assert_int_equal(zframe_init_copy(&call.identity, "peer", 4), NHUB_OK);
-    assert_int_equal(request_parse(ATOMIC, strlen(ATOMIC), &call.request, &error), NHUB_OK);
     add_event(EVENT(""));
-    add_packed();
+    call = read_request(ATOMIC);
+    call.wants_answer = false;
     publish_run(publish, &call, false);
     assert_int_equal(acks_count(acks), 0);
     assert_int_equal(stats.no_reply, 1);
     assert_int_equal(last_seq(), 1);
-    call_fini(&call);
-    buf_fini(&error);
+    end_request(&call);
 }
 
 static void an_event_of_the_hub_may_have_the_reserved_type(void **state)
@@ -560,8 +294,6 @@ static void an_event_of_the_hub_may_have_the_reserved_type(void **state)
     run(ATOMIC, false);
     assert_true(answer_has("\"code\":\"reserved_type\",\"index\":0,\"field\":\"event_type\""));
 }
-
-#define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
@@ -581,11 +313,8 @@ int main(void)
         ROW(a_lost_duplicate_that_is_alone_or_a_part_is_the_answer),
         ROW(who_asks_for_memory_is_told_no_more_of_a_lost_duplicate),
         ROW(while_the_disk_takes_nothing_only_memory_is_given),
-        ROW(a_publish_is_held_back_while_the_journal_is_full),
-        ROW(beyond_what_can_be_held_back_a_publish_is_refused),
         ROW(nobody_waits_where_no_answer_is_wanted),
     };
-
     const int failed = cmocka_run_group_tests_name("publish", tests, NULL, NULL);
 
     is_packing = true;

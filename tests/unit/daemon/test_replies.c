@@ -11,17 +11,19 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "block_frames.h"
 #include "daemon/replies.h"
 
-#define FULL "full"
-#define GONE "gone"
+/* Peers. */
+enum { A = 1, B, FULL, GONE };
+static const char *const names[] = {[A] = "a", [B] = "b", [FULL] = "full", [GONE] = "gone"};
 
 /* What was sent, as text: frames in brackets, messages ended by a semicolon. */
 struct router {
     struct buf sent;
     bool full_has_room;
-    bool is_inside; /* a message */
-    bool breaks;    /* the next frame behind an identity fails */
+    bool has_no_memory; /* for the next message */
+    uint64_t gone;      /* this one, too, from now on; 0 = nobody */
 };
 
 static struct router router;
@@ -40,41 +42,31 @@ static int64_t fake_wall(void)
 
 static const struct clock_source fake = {.mono_ns = fake_mono, .wall_us = fake_wall};
 
-static nhub_err refuse_identity(const void *bytes, size_t len)
+static nhub_err send(void *context, uint64_t peer, const char *json, size_t len,
+                     struct block *frames)
 {
-    if (len == 4 && memcmp(bytes, FULL, 4) == 0 && !router.full_has_room) {
+    (void)context;
+    if (peer == FULL && !router.full_has_room) {
         return NHUB_EAGAIN;
     }
-    return len == 4 && memcmp(bytes, GONE, 4) == 0 ? NHUB_ENOTFOUND : NHUB_OK;
-}
-
-static nhub_err send_bytes(void *context, const void *bytes, size_t len, bool more)
-{
-    const nhub_err err = router.is_inside ? NHUB_OK : refuse_identity(bytes, len);
-
-    (void)context;
-    if (err) {
-        return err;
+    if (peer == GONE || peer == router.gone) {
+        return NHUB_ENOTFOUND;
     }
-    if (router.is_inside && router.breaks) {
-        router.breaks = false;
+    if (router.has_no_memory) {
+        router.has_no_memory = false;
         return NHUB_ENOMEM;
     }
-    buf_add_char(&router.sent, '[');
-    buf_add(&router.sent, bytes, len);
-    buf_add_str(&router.sent, more ? "]" : "];");
-    router.is_inside = more;
+    buf_printf(&router.sent, "[%s][RESPONSE][", names[peer]);
+    buf_add(&router.sent, json, len);
+    buf_add_char(&router.sent, ']');
+    block_add_frames(&router.sent, frames, "[", "]");
+    buf_add_char(&router.sent, ';');
     return NHUB_OK;
-}
-
-static nhub_err send_frame(void *context, struct zframe *frame, bool more)
-{
-    return send_bytes(context, zframe_data(frame), zframe_size(frame), more);
 }
 
 static struct replies *make(const struct replies_limits *limits)
 {
-    const struct reply_sink sink = {.send_bytes = send_bytes, .send_frame = send_frame};
+    const struct reply_sink sink = {.send = send};
     struct replies *r = NULL;
 
     assert_int_equal(replies_create(&r, &sink, limits, &stats), NHUB_OK);
@@ -102,22 +94,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void send_to(struct replies *r, const char *peer, const char *json)
+static void send_to(struct replies *r, uint64_t peer, const char *json)
 {
-    struct zframe identity;
-
-    assert_int_equal(zframe_init_copy(&identity, peer, strlen(peer)), NHUB_OK);
-    replies_send(r, &identity, json, strlen(json), NULL);
-    zframe_close(&identity);
+    replies_send(r, peer, json, strlen(json), NULL);
 }
 
-static void batch_to(struct replies *r, const char *peer, const char *json)
+static void batch_to(struct replies *r, uint64_t peer, const char *json)
 {
-    struct zframe identity;
-
-    assert_int_equal(zframe_init_copy(&identity, peer, strlen(peer)), NHUB_OK);
-    replies_add_batched(r, &identity, json, strlen(json));
-    zframe_close(&identity);
+    replies_add_batched(r, peer, json, strlen(json));
 }
 
 static void expect(const char *wanted)
@@ -131,7 +115,7 @@ static void an_answer_goes_out_at_once(void **state)
     struct replies *r = make(&usual);
 
     (void)state;
-    send_to(r, "a", "{}");
+    send_to(r, A, "{}");
     expect("[a][RESPONSE][{}];");
     assert_int_equal(stats.answers_sent, 1);
     assert_false(replies_retry(r));
@@ -139,37 +123,22 @@ static void an_answer_goes_out_at_once(void **state)
     replies_destroy(&r); /* a NULL is fine */
 }
 
-static struct reply_frames *two_frames(void)
-{
-    struct reply_frames *frames = NULL;
-
-    assert_int_equal(reply_frames_create(&frames, 2), NHUB_OK);
-    assert_int_equal(zframe_init_copy(&frames->frames[0], "x", 1), NHUB_OK);
-    assert_int_equal(zframe_init_copy(&frames->frames[1], "y", 1), NHUB_OK);
-    frames->count = 2;
-    frames->bytes = 2;
-    return frames;
-}
-
 static void frames_follow_the_json(void **state)
 {
     struct replies *r = make(&usual);
-    struct reply_frames *frames = two_frames();
-    struct zframe identity;
+    struct reply_frames *frames = frames_of_letters("xy");
 
     (void)state;
-    assert_int_equal(zframe_init_copy(&identity, FULL, 4), NHUB_OK);
-    replies_send(r, &identity, "{}", 2, &frames);
+    replies_send(r, FULL, "{}", 2, &frames);
     assert_null(frames);
     expect("");
     router.full_has_room = true;
     assert_false(replies_retry(r));
     expect("[full][RESPONSE][{}][x][y];");
-    frames = two_frames();
-    replies_send(r, &identity, "{}", 2, &frames);
+    frames = frames_of_letters("xy");
+    replies_send(r, FULL, "{}", 2, &frames);
     assert_null(frames);
     expect("[full][RESPONSE][{}][x][y];");
-    zframe_close(&identity);
     replies_destroy(&r);
 }
 
@@ -180,7 +149,7 @@ static void a_full_peer_gets_its_answers_later_and_in_order(void **state)
     (void)state;
     send_to(r, FULL, "1");
     send_to(r, FULL, "2");
-    send_to(r, "a", "other");
+    send_to(r, A, "other");
     assert_true(replies_retry(r));
     expect("[a][RESPONSE][other];");
     assert_int_equal(stats.waiting_answers, 2);
@@ -276,9 +245,9 @@ static void a_batch_of_several_is_an_array(void **state)
     struct replies *r = make(&usual);
 
     (void)state;
-    batch_to(r, "a", "{1}");
-    batch_to(r, "b", "{2}");
-    batch_to(r, "a", "{3}");
+    batch_to(r, A, "{1}");
+    batch_to(r, B, "{2}");
+    batch_to(r, A, "{3}");
     expect("");
     replies_end_turn(r);
     if (strncmp(buf_cstr(&router.sent), "[a]", 3) == 0) { /* peers come in any order */
@@ -297,9 +266,9 @@ static void another_answer_does_not_overtake_the_batch(void **state)
     struct replies *r = make(&usual);
 
     (void)state;
-    batch_to(r, "a", "{1}");
-    send_to(r, "a", "{2}");
-    batch_to(r, "a", "{3}");
+    batch_to(r, A, "{1}");
+    send_to(r, A, "{2}");
+    batch_to(r, A, "{3}");
     replies_end_turn(r);
     expect("[a][RESPONSE][{1}];[a][RESPONSE][{2}];[a][RESPONSE][{3}];");
     replies_destroy(&r);
@@ -334,24 +303,112 @@ static void a_large_batch_goes_out_in_parts(void **state)
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
     for (int i = 0; i < 4; i++) {
-        batch_to(r, "a", big);
+        batch_to(r, A, big);
     }
     replies_end_turn(r);
     assert_int_equal(stats.answers_sent, 2);
     replies_destroy(&r);
 }
 
-static void a_failure_in_the_middle_ends_the_message(void **state)
+static void an_answer_without_memory_is_dropped_and_the_next_goes_on(void **state)
 {
     struct replies *r = make(&usual);
 
     (void)state;
-    router.breaks = true;
-    send_to(r, "a", "{1}");
+    router.has_no_memory = true;
+    send_to(r, A, "{1}");
     assert_int_equal(stats.answers_dropped, 1);
-    send_to(r, "a", "{2}");
-    expect("[a][];[a][RESPONSE][{2}];");
+    assert_int_equal(stats.answers_sent, 0);
+    assert_int_equal(stats.waiting_answers, 0);
+    assert_int_equal(stats.waiting_peers, 0);
+    send_to(r, A, "{2}");
+    expect("[a][RESPONSE][{2}];");
     replies_destroy(&r);
+}
+
+static void a_waiting_answer_without_memory_is_dropped_and_the_next_goes_on(void **state)
+{
+    struct replies *r = make(&usual);
+
+    (void)state;
+    send_to(r, FULL, "{1}");
+    send_to(r, FULL, "{2}");
+    router.full_has_room = true;
+    router.has_no_memory = true;
+    assert_false(replies_retry(r));
+    expect("[full][RESPONSE][{2}];");
+    assert_int_equal(stats.answers_dropped, 1);
+    assert_int_equal(stats.answers_sent, 1);
+    assert_int_equal(stats.waiting_bytes, 0);
+    replies_destroy(&r);
+}
+
+static void a_peer_that_vanishes_while_answers_wait_costs_one_counter_each(void **state)
+{
+    struct replies *r = make(&usual);
+
+    (void)state;
+    send_to(r, FULL, "1");
+    send_to(r, FULL, "2");
+    batch_to(r, FULL, "3");
+    replies_end_turn(r);
+    router.full_has_room = true;
+    router.gone = FULL;
+    assert_false(replies_retry(r));
+    expect("");
+    assert_int_equal(stats.answers_unroutable, 3);
+    assert_int_equal(stats.answers_dropped, 0);
+    assert_int_equal(stats.waiting_peers, 0);
+    assert_int_equal(stats.waiting_bytes, 0);
+    replies_destroy(&r);
+}
+
+static void note_gone(void *context, bool was_sent)
+{
+    buf_add_str(context, was_sent ? "+" : "-");
+}
+
+static void send_noted(struct replies *r, uint64_t peer, struct buf *notes)
+{
+    struct reply_frames *frames = frames_of_letters("x");
+
+    frames->gone = note_gone;
+    frames->context = notes;
+    replies_send(r, peer, "{}", 2, &frames);
+    assert_null(frames);
+}
+
+static void frames_learn_whether_their_answer_went_out(void **state)
+{
+    struct replies_limits limits = usual;
+    struct replies *r;
+    struct buf notes;
+
+    (void)state;
+    buf_init(&notes);
+    limits.peer_answers = 2;
+    r = make(&limits);
+    send_noted(r, A, &notes);
+    assert_string_equal(buf_cstr(&notes), "+");
+    send_noted(r, GONE, &notes);
+    assert_string_equal(buf_cstr(&notes), "+-");
+    router.has_no_memory = true;
+    send_noted(r, A, &notes);
+    assert_string_equal(buf_cstr(&notes), "+--");
+    send_noted(r, FULL, &notes);
+    send_noted(r, FULL, &notes);
+    assert_string_equal(buf_cstr(&notes), "+--");
+    send_noted(r, FULL, &notes); /* one too many waits */
+    assert_string_equal(buf_cstr(&notes), "+---");
+    router.full_has_room = true;
+    assert_false(replies_retry(r));
+    assert_string_equal(buf_cstr(&notes), "+---++");
+    router.full_has_room = false;
+    send_noted(r, FULL, &notes);
+    replies_destroy(&r); /* with what waits */
+    assert_string_equal(buf_cstr(&notes), "+---++-");
+    expect("[a][RESPONSE][{}][x];[full][RESPONSE][{}][x];[full][RESPONSE][{}][x];");
+    buf_fini(&notes);
 }
 
 #define ROW(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -370,7 +427,10 @@ int main(void)
         ROW(another_answer_does_not_overtake_the_batch),
         ROW(a_batch_for_a_full_peer_waits_like_any_answer),
         ROW(a_large_batch_goes_out_in_parts),
-        ROW(a_failure_in_the_middle_ends_the_message),
+        ROW(an_answer_without_memory_is_dropped_and_the_next_goes_on),
+        ROW(a_waiting_answer_without_memory_is_dropped_and_the_next_goes_on),
+        ROW(a_peer_that_vanishes_while_answers_wait_costs_one_counter_each),
+        ROW(frames_learn_whether_their_answer_went_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
