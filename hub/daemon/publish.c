@@ -90,6 +90,11 @@ void publish_add_packed(struct publish *p, const struct packed_reader *rest)
     publish_batch_add_packed(&p->batch, rest, publish_max_bytes(p->parts.settings));
 }
 
+size_t publish_count(const struct publish *p)
+{
+    return p->batch.count;
+}
+
 /* ---- checking ---- */
 
 static void check_item(struct publish *p, struct publish_batch *b, size_t index, uint64_t pending)

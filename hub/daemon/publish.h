@@ -44,6 +44,8 @@ void publish_add_packed(struct publish *p, const struct packed_reader *rest);
 /* Carries the request out over the events added since the last one, now or when there is room, and
  * answers it. */
 void publish_run(struct publish *p, struct call *call, bool is_stopping);
+/* Events added so far. */
+size_t publish_count(const struct publish *p);
 /* Forgets the events: their request was not readable. */
 void publish_reset(struct publish *p);
 

@@ -443,21 +443,26 @@ static void finish_message(struct requests *r)
     end_reading(r);
 }
 
+/* A request that came packed has all its events in one frame. */
 bool requests_read(struct requests *r, unsigned budget)
 {
     struct zpeer *peer = NULL;
     struct zmtp_frame frame;
-    unsigned i = 0;
+    size_t used = 0;
 
-    while (i < budget && zserver_next(r->server, &peer, &frame) == NHUB_OK) {
-        i++;
+    while (used < budget && zserver_next(r->server, &peer, &frame) == NHUB_OK) {
+        const size_t before = publish_count(r->publish);
+        size_t events;
+
         r->reading.call.peer = zpeer_id(peer);
         take_frame(r, &frame);
+        events = publish_count(r->publish) - before;
+        used += events > 1 ? events : 1;
         if (!frame.more) {
             finish_message(r);
         }
     }
-    return i == budget;
+    return used >= budget;
 }
 
 void requests_begin_turn(struct requests *r)

@@ -1,9 +1,9 @@
 /*
  * requests: the hub's ROUTER socket: reads requests, carries them out, answers. (PROTOCOL.md.)
  *
- * A message is read frame by frame, and each frame counts in the turn, so a `publish` of thousands
- * of events does not keep others waiting; its events lie where they were received until the last
- * one was read.
+ * A message is read frame by frame, and each frame or event counts in the turn, so a `publish` of
+ * thousands of events does not keep others waiting; its events lie where they were received until
+ * the last one was read.
  *
  * Threads: none inside; belongs to the loop.
  */
@@ -43,7 +43,7 @@ void requests_begin_turn(struct requests *r);
 bool requests_is_holding(const struct requests *r);
 /* Publishers that wait for their events to be kept. */
 uint64_t requests_waiting(const struct requests *r);
-/* Reads up to `budget` frames; returns true when there may be more. */
+/* Reads until `budget` frames or events are read; returns true when there may be more. */
 bool requests_read(struct requests *r, unsigned budget);
 /* What groups have to do now, and what is to be written down; before the turn's commit.
  * is_busy: sockets have more to read. Returns true when there is more to do. */

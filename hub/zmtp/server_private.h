@@ -77,6 +77,7 @@ struct zserver {
     size_t waiting;                          /* peers with something to be written */
     struct block *current, *oldest, *newest; /* blocks of messages */
     uint64_t held_bytes;
+    size_t unflushed_bytes; /* of messages since the last flush */
     struct interest *interest;
     struct zserver_counts counts;
     struct log_limit refused_limit, noise_limit, long_limit, dropped_limit, accept_limit;

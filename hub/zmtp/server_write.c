@@ -340,10 +340,15 @@ static char *begin_large(struct zserver *s, size_t len, struct run *out)
     return out->block->bytes;
 }
 
+/* What lies unwritten for long in a busy turn comes late, and all at once. */
 char *zserver_begin(struct zserver *s, size_t len, struct run *out)
 {
     struct block *b = NULL;
 
+    if (s->unflushed_bytes > s->options.block_bytes) {
+        zserver_flush(s);
+    }
+    s->unflushed_bytes += len;
     if (len > s->options.block_bytes / 4) {
         return begin_large(s, len, out);
     }
@@ -511,6 +516,7 @@ void zpeer_flush(struct zpeer *p)
 
 void zserver_flush(struct zserver *s)
 {
+    s->unflushed_bytes = 0;
     while (s->unflushed.first) {
         struct zpeer *p = s->unflushed.first;
 
