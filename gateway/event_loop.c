@@ -86,11 +86,6 @@ void event_loop_destroy(struct event_loop **l_p)
     free(l);
 }
 
-void *event_loop_native(struct event_loop *l)
-{
-    return l->ev;
-}
-
 void event_loop_run(struct event_loop *l)
 {
     ev_run(l->ev, 0);

@@ -39,7 +39,6 @@ struct event_loop_hooks {
 NHUB_MUST_USE nhub_err event_loop_create(struct event_loop **out,
                                          const struct event_loop_hooks *hooks);
 void event_loop_destroy(struct event_loop **l_p); /* all watches and alarms are off */
-void *event_loop_native(struct event_loop *l);    /* struct ev_loop, for libwebsockets */
 
 void event_loop_run(struct event_loop *l);  /* until event_loop_stop() */
 void event_loop_once(struct event_loop *l); /* one turn that does not wait */

@@ -14,13 +14,13 @@
 #include "gateway/protocols/http_clients_page.h"
 #include "gateway/protocols/sse.h"
 #include "gateway/protocols/ws.h"
+#include "gateway/protocols/ws_opening.h"
 #include "gateway/stream_history.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define FEED_ITEMS_PER_TURN 512
 #define FEED_BYTES_PER_TURN ((size_t)4 * 1024 * 1024)
@@ -28,11 +28,6 @@
 #define TICK_MS             1000
 #define PACE_MS             100
 #define STOP_WAIT_MS        1500 /* for close handshakes */
-
-struct adoption {
-    struct letter letter;
-    int fd;
-};
 
 /* A mailbox of the loop and what is done with its letters. */
 struct inbox {
@@ -124,10 +119,9 @@ static nhub_err inbox_create(struct inbox *inbox, struct stream_loop *loop,
 static bool adopt_some(struct stream_loop *loop)
 {
     for (int i = 0; i < NEW_PER_TURN && loop->adoptions.first; i++) {
-        struct adoption *a = (struct adoption *)(void *)next_letter(&loop->adoptions);
+        struct ws_opening *opening = (struct ws_opening *)(void *)next_letter(&loop->adoptions);
 
-        ws_adopt(loop->ws, a->fd);
-        free(a);
+        ws_adopt(loop->ws, &opening);
     }
     return loop->adoptions.first != NULL;
 }
@@ -217,9 +211,6 @@ static bool before_wait(void *context)
     const int64_t now_ms = clock_mono_ms();
     bool more = false;
 
-    if (!loop->sse || !loop->ws) {
-        return false; /* the self-test at start */
-    }
     atomic_store(&loop->heartbeat_ms, now_ms);
     fanout_set_now(loop->fanout, now_ms);
     more = adopt_some(loop);
@@ -442,10 +433,9 @@ static void refuse_late_letters(struct stream_loop *loop)
 
     fetch_letters(&loop->adoptions);
     while (loop->adoptions.first) {
-        struct adoption *a = (struct adoption *)(void *)next_letter(&loop->adoptions);
+        struct ws_opening *opening = (struct ws_opening *)(void *)next_letter(&loop->adoptions);
 
-        (void)close(a->fd);
-        free(a);
+        ws_opening_destroy(&opening);
     }
     fetch_letters(&loop->opens);
     while (loop->opens.first) {
@@ -574,17 +564,12 @@ int64_t stream_loop_heartbeat_age_ms(struct stream_loop *loop)
     return clock_mono_ms() - atomic_load(&loop->heartbeat_ms);
 }
 
-void stream_loop_adopt_ws(struct stream_loop *loop, int fd)
+void stream_loop_adopt_ws(struct stream_loop *loop, struct ws_opening **opening_p)
 {
-    struct adoption *a = calloc(1, sizeof *a);
+    struct ws_opening *opening = *opening_p;
 
-    if (!a) {
-        (void)close(fd);
-        counter_sub(&loop->counters->connections_open, 1);
-        return;
-    }
-    a->fd = fd;
-    mailbox_post(loop->adoptions.box, &a->letter);
+    *opening_p = NULL;
+    mailbox_post(loop->adoptions.box, &opening->letter);
 }
 
 void stream_loop_open_sse(struct stream_loop *loop, struct sse_open *open)

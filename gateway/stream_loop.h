@@ -1,6 +1,6 @@
 /*
- * stream_loop: the one thread that writes to subscribers: a libev loop with the libwebsockets
- * context (foreign loop), the sockets of SSE streams, the shared streams and the history cache.
+ * stream_loop: the one thread that writes to subscribers: a libev loop with the sockets of
+ * WebSockets and SSE streams, the shared streams and the history cache.
  *
  * Threads: its own. The functions below may be called from any; they post letters.
  */
@@ -14,6 +14,7 @@
 
 struct stream_loop;
 struct hub_link;
+struct ws_opening;
 
 NHUB_MUST_USE nhub_err stream_loop_create(struct stream_loop **out, const struct settings *settings,
                                           struct gateway_counters *counters);
@@ -30,8 +31,8 @@ void stream_loop_stop(struct stream_loop *loop);
 void stream_loop_destroy(struct stream_loop **loop_p);
 int64_t stream_loop_heartbeat_age_ms(struct stream_loop *loop);
 
-/* Front door: a connection whose (unread) head is a good upgrade to /ws. Takes the descriptor. */
-void stream_loop_adopt_ws(struct stream_loop *loop, int fd);
+/* Front door: a granted upgrade to /ws (protocols/ws_opening.h). Takes it. */
+void stream_loop_adopt_ws(struct stream_loop *loop, struct ws_opening **opening_p);
 
 /* HTTP: an SSE stream on a suspended connection. The stream loop writes head and events to fd,
  * never closes it, and calls closed() once (stream loop's thread) when the stream ended and fd is

@@ -15,6 +15,7 @@
 #include "gateway/protocols/http_server.h"
 #include "gateway/protocols/origin.h"
 #include "gateway/protocols/query.h"
+#include "gateway/protocols/ws_opening.h"
 #include "gateway/stream_loop.h"
 
 #include <errno.h>
@@ -62,7 +63,9 @@ struct front_door {
     struct door_room room;
     int64_t paused_until_ms; /* 0 = accepting */
     struct log_limit accept_limit;
-    char head[HEAD_MAX];
+    char text[HEAD_MAX];       /* what the last look has found, */
+    struct http_head head;     /* read, */
+    struct stream_query query; /* and, of a good upgrade, its query */
 };
 
 /* ---- looking ---- */
@@ -78,21 +81,23 @@ enum view {
     VIEW_WS
 };
 
-static bool is_good_query(const struct front_door *door, const struct http_text *query)
+/* The query is kept in door->query when it is good. */
+static bool is_good_query(struct front_door *door, const struct http_text *query)
 {
-    struct stream_query parsed;
     enum reject_reason reason = REJECT_BAD_QUERY;
     char detail[160];
     const nhub_err err = query_parse(query->p ? query->p : "", query->len, QUERY_DOOR_WS,
-                                     (size_t)door->settings->gateway.max_patterns, &parsed, &reason,
-                                     detail, sizeof detail);
+                                     (size_t)door->settings->gateway.max_patterns, &door->query,
+                                     &reason, detail, sizeof detail);
 
-    query_free(&parsed);
+    if (err != NHUB_OK) {
+        query_free(&door->query);
+    }
     return err == NHUB_OK;
 }
 
 /* An upgrade that will be granted; every other one is answered by the HTTP server. */
-static bool is_good_upgrade(const struct front_door *door, const struct http_head *head)
+static bool is_good_upgrade(struct front_door *door, const struct http_head *head)
 {
     return http_text_is(&head->path, "/ws") && http_head_is_upgrade(head) &&
            !atomic_load(&door->is_draining) &&
@@ -136,8 +141,7 @@ static enum view http_view(const struct http_head *head)
 
 static enum view look(struct front_door *door, int fd)
 {
-    const ssize_t n = recv(fd, door->head, sizeof door->head, MSG_PEEK | MSG_DONTWAIT);
-    struct http_head head;
+    const ssize_t n = recv(fd, door->text, sizeof door->text, MSG_PEEK | MSG_DONTWAIT);
 
     if (n == 0) {
         return VIEW_GONE;
@@ -145,20 +149,33 @@ static enum view look(struct front_door *door, int fd)
     if (n < 0) {
         return errno == EAGAIN || errno == EINTR ? VIEW_INCOMPLETE : VIEW_GONE;
     }
-    switch (http_head_parse(door->head, (size_t)n, &head)) {
+    switch (http_head_parse(door->text, (size_t)n, &door->head)) {
     case HTTP_HEAD_INCOMPLETE:
-        return (size_t)n == sizeof door->head ? VIEW_TOO_LARGE : VIEW_INCOMPLETE;
+        return (size_t)n == sizeof door->text ? VIEW_TOO_LARGE : VIEW_INCOMPLETE;
     case HTTP_HEAD_COMPLETE:
-        if (!http_head_is_acceptable(&head)) {
+        if (!http_head_is_acceptable(&door->head)) {
             return VIEW_MALFORMED;
         }
-        if (is_good_upgrade(door, &head)) {
+        if (is_good_upgrade(door, &door->head)) {
             return VIEW_WS;
         }
-        return http_view(&head);
+        return http_view(&door->head);
     case HTTP_HEAD_MALFORMED:
     default:
         return VIEW_MALFORMED; /* the HTTP server would answer with a page of its own */
+    }
+}
+
+static void hand_over_ws(struct front_door *door, int fd)
+{
+    struct ws_opening *opening = NULL;
+
+    if (ws_opening_create(&opening, fd, &door->head, &door->query) == NHUB_OK) {
+        stream_loop_adopt_ws(door->streams, &opening);
+    } else {
+        query_free(&door->query);
+        close(fd);
+        counter_sub(&door->counters->connections_open, 1);
     }
 }
 
@@ -166,7 +183,7 @@ static void hand_over(struct front_door *door, int fd, enum view view,
                       const struct sockaddr_storage *peer, socklen_t peer_len)
 {
     if (view == VIEW_WS) {
-        stream_loop_adopt_ws(door->streams, fd);
+        hand_over_ws(door, fd);
     } else {
         http_server_take(door->http, fd, (const struct sockaddr *)peer, peer_len,
                          view == VIEW_SSE    ? HTTP_SIDE_STREAMS

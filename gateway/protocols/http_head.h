@@ -45,7 +45,7 @@ bool http_text_is(const struct http_text *text, const char *word); /* exactly */
 /* False for what RFC 9112 wants refused though its lines are well-formed: HTTP/1.1 without Host
  * (section 3.2), or a Content-Length that is none (section 6.3). */
 bool http_head_is_acceptable(const struct http_head *head);
-/* Subprotocols that libwebsockets can choose from. It hangs up on others without a word. */
+/* Subprotocols that an upgrade may offer. */
 #define HTTP_HEAD_SUBPROTOCOL_MAX  60  /* bytes of one name */
 #define HTTP_HEAD_SUBPROTOCOLS_MAX 120 /* of all */
 bool http_head_subprotocols_fit(const struct http_head *head);

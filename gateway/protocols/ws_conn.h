@@ -1,6 +1,6 @@
 /*
- * ws_conn: what the WebSocket door says and understands, without libwebsockets: ops in, answers
- * and the session's stream out.
+ * ws_conn: what the WebSocket door says and understands, without frames and sockets: ops in,
+ * answers and the session's stream out.
  *
  *   {"op":"welcome","position":"e-42","protocol":"notifyhub.v1.json"}
  *   {"op":"subscribed","id":1,"position":"e-1","resume":{"result":"replayed",…}}
@@ -65,7 +65,9 @@ struct ws_transport_ops {
 
 enum ws_close_code {
     WS_GOING_AWAY = 1001,
+    WS_PROTOCOL_ERROR = 1002,
     WS_UNSUPPORTED = 1003,
+    WS_NO_STATUS = 1005, /* is never sent: the frame has no code */
     WS_BAD_PAYLOAD = 1007,
     WS_POLICY = 1008,
     WS_TOO_BIG = 1009,

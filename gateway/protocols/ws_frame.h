@@ -17,7 +17,14 @@
 #define WS_FRAGMENT      61440
 #define WS_FRAGMENT_HEAD 4 /* bytes in front of a full fragment */
 
-enum ws_opcode { WS_CONTINUATION = 0, WS_TEXT = 1, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
+enum ws_opcode {
+    WS_CONTINUATION = 0,
+    WS_TEXT = 1,
+    WS_BINARY = 2,
+    WS_CLOSE = 8,
+    WS_PING = 9,
+    WS_PONG = 10
+};
 
 /* Bytes that a text message of payload_len bytes takes on the wire. */
 size_t ws_message_size(size_t payload_len);

@@ -12,6 +12,7 @@
 #include "gateway/hub_link.h"
 #include "gateway/protocols/http_clients_page.h"
 #include "gateway/protocols/http_server.h"
+#include "gateway/protocols/ws_opening.h"
 #include "gateway/stream_loop.h"
 
 #include <jansson.h>
@@ -118,10 +119,10 @@ void stream_loop_clients(struct stream_loop *loop, struct clients_job *job)
     job->done(job);
 }
 
-void stream_loop_adopt_ws(struct stream_loop *loop, int fd)
+void stream_loop_adopt_ws(struct stream_loop *loop, struct ws_opening **opening_p)
 {
     (void)loop;
-    close(fd);
+    ws_opening_destroy(opening_p);
 }
 
 int64_t stream_loop_heartbeat_age_ms(struct stream_loop *loop)
