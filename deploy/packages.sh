@@ -7,7 +7,7 @@
 # What compiles the daemons, the library and the command.
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
-    libzmq3-dev libmicrohttpd-dev libjansson-dev libyaml-dev
+    libzmq3-dev libjansson-dev libyaml-dev
     libev-dev liblmdb-dev libncurses-dev libcurl4-openssl-dev uthash-dev zlib1g-dev
 )
 
@@ -20,7 +20,7 @@ fi
 
 # What the finished programs load.
 packages_run=(
-    libzmq5 libmicrohttpd12 libjansson4 libyaml-0-2 libev4 liblmdb0
+    libzmq5 libjansson4 libyaml-0-2 libev4 liblmdb0
     libncursesw6 libcurl4 zlib1g
 )
 

@@ -77,7 +77,6 @@ enum view {
     VIEW_GONE,
     VIEW_HTTP,
     VIEW_SSE,
-    VIEW_WIDE,
     VIEW_WS
 };
 
@@ -113,8 +112,7 @@ static bool asks_for_events(const struct http_head *head)
             (http_text_is(&head->path, "/events") && head->accepts_events));
 }
 
-/* A fetch may wait as long as a stream lives, and each that waits costs those beside it a step
- * whenever one of them is answered. */
+/* A fetch may wait as long as a stream lives. */
 static bool may_wait_long(const struct http_head *head)
 {
     static const char start[] = "/groups/";
@@ -128,15 +126,10 @@ static bool may_wait_long(const struct http_head *head)
            memcmp(path->p + path->len - end_len, end, end_len) == 0;
 }
 
-/* Which side of the HTTP server has room for the head. */
+/* Which side of the HTTP server it is for. */
 static enum view http_view(const struct http_head *head)
 {
-    const size_t needed = http_head_memory(head->length, head->header_count);
-
-    if ((asks_for_events(head) || may_wait_long(head)) && needed <= HTTP_STREAM_HEAD_MEMORY) {
-        return VIEW_SSE;
-    }
-    return needed <= HTTP_REQUEST_HEAD_MEMORY ? VIEW_HTTP : VIEW_WIDE;
+    return asks_for_events(head) || may_wait_long(head) ? VIEW_SSE : VIEW_HTTP;
 }
 
 static enum view look(struct front_door *door, int fd)
@@ -186,9 +179,7 @@ static void hand_over(struct front_door *door, int fd, enum view view,
         hand_over_ws(door, fd);
     } else {
         http_server_take(door->http, fd, (const struct sockaddr *)peer, peer_len,
-                         view == VIEW_SSE    ? HTTP_SIDE_STREAMS
-                         : view == VIEW_WIDE ? HTTP_SIDE_WIDE
-                                             : HTTP_SIDE_REQUESTS);
+                         view == VIEW_SSE ? HTTP_SIDE_STREAMS : HTTP_SIDE_REQUESTS);
     }
 }
 
@@ -218,7 +209,6 @@ static void welcome(struct front_door *door, int fd, const struct sockaddr_stora
         break;
     case VIEW_HTTP:
     case VIEW_SSE:
-    case VIEW_WIDE:
     case VIEW_WS:
     default:
         hand_over(door, fd, view, peer, peer_len);

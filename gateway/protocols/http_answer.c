@@ -1,6 +1,5 @@
 /*
- * http_answer: builds answers, refusals among them, and writes one by hand where libmicrohttpd
- * cannot.
+ * http_answer: builds answers, refusals among them, and puts them into bytes.
  */
 #include "base/clock.h"
 #include "gateway/gateway.h"
@@ -80,11 +79,14 @@ const char *http_status_phrase(unsigned status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
         {413, "Content Too Large"},
         {415, "Unsupported Media Type"},
         {422, "Unprocessable Content"},
         {426, "Upgrade Required"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
     };
@@ -97,30 +99,78 @@ const char *http_status_phrase(unsigned status)
     return status < 400 ? "OK" : "Error";
 }
 
-void http_answer_write(const struct http_answer *a, struct buf *out)
+void http_answer_date(int64_t wall_s, char out[HTTP_DATE_MAX])
 {
-    const size_t len = a->page ? a->page->len : a->body.len;
-
-    const time_t now_s = (time_t)(clock_wall_us() / 1000000);
+    const time_t now_s = (time_t)wall_s;
     struct tm utc;
-    char date[40] = "";
 
+    out[0] = '\0';
     if (gmtime_r(&now_s, &utc)) {
-        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        strftime(out, HTTP_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &utc);
     }
-    buf_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\n", a->status, http_status_phrase(a->status),
-               date);
+}
+
+/* A status that has no body has no length either (RFC 9110, sections 8.6 and 15.4.5). */
+static bool has_body(const struct http_answer *a)
+{
+    return a->status >= 200 && a->status != 204 && a->status != 304;
+}
+
+const char *http_answer_body(const struct http_answer *a, size_t *out_len)
+{
+    *out_len = !has_body(a) ? 0 : a->page ? a->page->len : a->body.len;
+    return a->page ? a->page->bytes : a->body.data;
+}
+
+static void add_header(struct buf *out, const char *name, const char *value)
+{
+    buf_add_str(out, name);
+    buf_add(out, ": ", 2);
+    buf_add_str(out, value);
+    buf_add(out, "\r\n", 2);
+}
+
+void http_answer_head(const struct http_answer *a, const char *date, const char *connection,
+                      struct buf *out)
+{
+    size_t len = 0;
+
+    http_answer_body(a, &len);
+    buf_add_str(out, "HTTP/1.1 ");
+    buf_add_u64(out, a->status);
+    buf_add_char(out, ' ');
+    buf_add_str(out, http_status_phrase(a->status));
+    buf_add(out, "\r\n", 2);
+    add_header(out, "Date", date);
     if (a->content_type) {
-        buf_printf(out, "Content-Type: %s\r\n", a->content_type);
+        add_header(out, "Content-Type", a->content_type);
     }
     for (const char *const *h = a->page ? a->page->headers : NULL; h && *h; h += 2) {
-        buf_printf(out, "%s: %s\r\n", h[0], h[1]);
+        add_header(out, h[0], h[1]);
     }
     for (size_t i = 0; i < a->header_count; i++) {
-        buf_printf(out, "%s: %s\r\n", a->headers[i].name, a->headers[i].value);
+        add_header(out, a->headers[i].name, a->headers[i].value);
     }
-    buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", len);
-    buf_add(out, a->page ? a->page->bytes : a->body.data, len);
+    if (connection) {
+        add_header(out, "Connection", connection);
+    }
+    if (has_body(a)) {
+        buf_add_str(out, "Content-Length: ");
+        buf_add_u64(out, len);
+        buf_add(out, "\r\n", 2);
+    }
+    buf_add(out, "\r\n", 2);
+}
+
+void http_answer_write(const struct http_answer *a, struct buf *out)
+{
+    char date[HTTP_DATE_MAX];
+    size_t len = 0;
+    const char *body = http_answer_body(a, &len);
+
+    http_answer_date(clock_wall_us() / 1000000, date);
+    http_answer_head(a, date, "close", out);
+    buf_add(out, body, len);
 }
 
 void http_answer_problem(struct http_request *r, const struct problem *problem)

@@ -74,7 +74,7 @@ static bool is_ended(struct http_conn *conn)
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static void end_unfinished(struct http_request *r)
+void http_conn_answer_unfinished(struct http_request *r)
 {
     if (r->phase == HTTP_PHASE_HEAD || r->phase == HTTP_PHASE_BODY) {
         http_refuse(r, REJECT_BAD_REQUEST, "the request ends before it is complete");
@@ -82,7 +82,6 @@ static void end_unfinished(struct http_request *r)
     if (r->phase <= HTTP_PHASE_DISCARD) {
         http_conn_answer_by_hand(r);
     }
-    shutdown(r->conn->fd, SHUT_RDWR);
 }
 
 void http_conns_sweep(struct http_conns *conns, int64_t now_ms)
@@ -90,12 +89,14 @@ void http_conns_sweep(struct http_conns *conns, int64_t now_ms)
     for (struct http_conn *conn = conns->first; conn; conn = conn->next) {
         struct http_request *r = conn->request;
 
-        if (!r && now_ms - conn->idle_since_ms > HTTP_IDLE_MS) {
+        if (!r &&
+            now_ms - conn->idle_since_ms > (conn->is_leaving ? HTTP_DISCARD_MS : HTTP_IDLE_MS)) {
             shutdown(conn->fd, SHUT_RDWR);
         } else if (r && r->deadline_ms > 0 && now_ms > r->deadline_ms) {
             end_overdue(r);
         } else if (r && r->phase <= HTTP_PHASE_HUNG_UP && is_ended(conn)) {
-            end_unfinished(r);
+            http_conn_answer_unfinished(r);
+            shutdown(conn->fd, SHUT_RDWR);
         } else if (!r && is_ended(conn)) {
             shutdown(conn->fd, SHUT_RDWR);
         }

@@ -1,7 +1,7 @@
 /*
  * http_groups_fetch: POST /groups/{group}/fetch: a page of deliveries, at once or after a wait.
  *
- * The wait happens at the hub; here the connection is suspended. libmicrohttpd does not watch it
+ * The wait happens at the hub; here the request is suspended. Nothing is read from its connection
  * meanwhile, so whether the client is still there is looked at when the answer comes, and once more
  * when it was written: what did not reach anybody is given back without counting as an attempt.
  */

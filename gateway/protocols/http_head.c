@@ -21,8 +21,8 @@ static bool is_word(const struct http_text *text, const char *word)
 /* tchar of RFC 9110, section 5.6.2. */
 static bool is_token_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           (c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL);
 }
 
 static struct http_text trimmed(const char *p, const char *end)
@@ -36,8 +36,15 @@ static struct http_text trimmed(const char *p, const char *end)
     return (struct http_text){p, (size_t)(end - p)};
 }
 
-/* "GET /path?query HTTP/1.1" without its line end. */
-static bool read_request_line(const char *line, const char *end, struct http_head *out)
+static bool has_control(const char *p, const char *end)
+{
+    while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7F) {
+        p++;
+    }
+    return p < end;
+}
+
+bool http_head_request_line(const char *line, const char *end, struct http_head *out)
 {
     static const char version[] = "HTTP/1.";
     const size_t version_len = sizeof version; /* with the last digit instead of the NUL */
@@ -55,7 +62,8 @@ static bool read_request_line(const char *line, const char *end, struct http_hea
     target++;
     target_end = memchr(target, ' ', (size_t)(end - target));
     if (!target_end || target_end == target || (size_t)(end - target_end - 1) != version_len ||
-        memcmp(target_end + 1, version, version_len - 1) != 0 || end[-1] < '0' || end[-1] > '9') {
+        memcmp(target_end + 1, version, version_len - 1) != 0 || end[-1] < '0' || end[-1] > '9' ||
+        has_control(target, target_end)) {
         return false;
     }
     out->is_http11 = end[-1] != '0';
@@ -156,21 +164,31 @@ static void take_header(struct http_head *out, const struct http_text *name,
     }
 }
 
-static bool read_header(const char *line, const char *end, struct http_head *out)
+bool http_head_field(const char *line, const char *end, struct http_text *name,
+                     struct http_text *value)
 {
     const char *colon = line;
-    struct http_text name;
-    struct http_text value;
 
     while (colon < end && is_token_char(*colon)) {
         colon++;
     }
     if (colon == line || colon == end || *colon != ':' ||
-        memchr(line, '\0', (size_t)(end - line))) {
+        memchr(line, '\0', (size_t)(end - line)) || memchr(line, '\r', (size_t)(end - line))) {
         return false;
     }
-    name = (struct http_text){line, (size_t)(colon - line)};
-    value = trimmed(colon + 1, end);
+    *name = (struct http_text){line, (size_t)(colon - line)};
+    *value = trimmed(colon + 1, end);
+    return true;
+}
+
+static bool read_header(const char *line, const char *end, struct http_head *out)
+{
+    struct http_text name;
+    struct http_text value;
+
+    if (!http_head_field(line, end, &name, &value)) {
+        return false;
+    }
     take_header(out, &name, &value);
     return true;
 }
@@ -204,7 +222,7 @@ enum http_head_state http_head_parse(const char *text, size_t len, struct http_h
         if (!has_request_line) {
             /* Empty lines before a request are skipped (RFC 9112, section 2.2). */
             if (line_end > line) {
-                if (!read_request_line(line, line_end, out)) {
+                if (!http_head_request_line(line, line_end, out)) {
                     return HTTP_HEAD_MALFORMED;
                 }
                 has_request_line = true;

@@ -41,6 +41,12 @@ struct http_head {
 
 enum http_head_state http_head_parse(const char *text, size_t len, struct http_head *out);
 
+/* The parts of a head, for who needs all of its headers (http_fields); both take a line without its
+ * end. "GET /path?query HTTP/1.1" sets method, path, query and is_http11. */
+bool http_head_request_line(const char *line, const char *end, struct http_head *out);
+bool http_head_field(const char *line, const char *end, struct http_text *name,
+                     struct http_text *value);
+
 bool http_text_is(const struct http_text *text, const char *word); /* exactly */
 /* False for what RFC 9112 wants refused though its lines are well-formed: HTTP/1.1 without Host
  * (section 3.2), or a Content-Length that is none (section 6.3). */

@@ -1,19 +1,22 @@
 /*
- * http_loop: take what is new, let libmicrohttpd work, wait.
+ * http_loop: a turn: wait, connections with news, those whose turn was cut short, woken requests,
+ * new connections, the tick.
  */
 #include "gateway/protocols/http_loop.h"
 
 #include "base/clock.h"
-#include "base/mailbox.h"
 #include "gateway/gateway.h"
+#include "gateway/protocols/http_conn.h"
+#include "gateway/protocols/http_exchange.h"
 #include "gateway/protocols/http_private.h"
 
-#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
-#define TICK_MS 1000
+enum { TICK_MS = 1000, EVENTS_A_TURN = 256 };
 
 /* A connection on its way from the front door. */
 struct arrival {
@@ -28,21 +31,11 @@ struct http_loop {
     struct mailbox *arrivals;
     struct mailbox *woken; /* requests whose wait is over */
     struct letter stop;    /* among the arrivals, ends the thread */
-    int daemon_fd;         /* readable when libmicrohttpd has work */
+    struct http_scratch scratch;
+    int64_t date_s; /* of side->date */
     pthread_t thread;
     bool is_running;
 };
-
-static void add(struct http_loop *loop, const struct arrival *arrival)
-{
-    struct http_server *server = loop->side->server;
-
-    if (MHD_add_connection(loop->side->daemon, arrival->fd, (const struct sockaddr *)&arrival->peer,
-                           arrival->peer_len) != MHD_YES) {
-        atomic_fetch_sub(&server->connections, 1); /* it has closed the descriptor */
-        counter_sub(&server->gateway->counters.connections_open, 1);
-    }
-}
 
 /* True when the letter that ends the thread was among them. */
 static bool take_arrivals(struct http_loop *loop)
@@ -56,7 +49,10 @@ static bool take_arrivals(struct http_loop *loop)
         if (letter == &loop->stop) {
             is_stopped = true;
         } else {
-            add(loop, (struct arrival *)(void *)letter);
+            const struct arrival *arrival = (struct arrival *)(void *)letter;
+
+            http_conn_open(loop->side, arrival->fd, (const struct sockaddr *)&arrival->peer,
+                           arrival->peer_len);
             free(letter);
         }
         letter = next;
@@ -64,18 +60,6 @@ static bool take_arrivals(struct http_loop *loop)
     return is_stopped;
 }
 
-/* How long nothing will be due. */
-static int wait_ms(struct MHD_Daemon *daemon, int64_t tick_ms)
-{
-    MHD_UNSIGNED_LONG_LONG due_ms;
-
-    if (MHD_get_timeout(daemon, &due_ms) == MHD_YES && (int64_t)due_ms < tick_ms) {
-        return (int)due_ms;
-    }
-    return (int)tick_ms;
-}
-
-/* Resumes in the daemon's own thread: nothing is locked, and MHD_run() comes next. */
 static void resume_woken(struct http_loop *loop)
 {
     struct letter *letter = mailbox_take_all(loop->woken);
@@ -84,75 +68,141 @@ static void resume_woken(struct http_loop *loop)
         struct http_request *r = (struct http_request *)(void *)letter;
 
         letter = letter->next; /* read before the request goes on */
-        MHD_resume_connection(r->connection);
+        http_conn_resume(r->conn);
+    }
+}
+
+/* Those that join the list again meanwhile come next time. */
+static void run_again(struct http_side *side)
+{
+    struct list turn;
+
+    list_init(&turn);
+    list_splice(&turn, &side->again);
+    while (!list_empty(&turn)) {
+        struct http_conn *conn = list_entry(turn.next, struct http_conn, again);
+
+        list_remove(&conn->again);
+        http_conn_turn(conn);
+    }
+}
+
+static void look_at_clocks(struct http_loop *loop)
+{
+    const int64_t now_s = clock_wall_us() / 1000000;
+
+    loop->side->now_ms = clock_mono_ms();
+    if (now_s != loop->date_s) {
+        loop->date_s = now_s;
+        http_answer_date(now_s, loop->side->date);
     }
 }
 
 /* Once a second: the sign of life, and what has time limits. */
-static void tick(struct http_side *side, int64_t now_ms)
+static void tick(struct http_side *side)
 {
     struct http_server *server = side->server;
 
-    atomic_store(&side->heartbeat_ms, now_ms);
-    http_conns_sweep(&side->conns, now_ms);
+    atomic_store(&side->heartbeat_ms, side->now_ms);
+    http_conns_sweep(&side->conns, side->now_ms);
     if (side == &server->sides[HTTP_SIDE_REQUESTS]) {
-        http_rates_tick(&server->rates, &server->gateway->counters, now_ms);
+        http_rates_tick(&server->rates, &server->gateway->counters, side->now_ms);
     }
+}
+
+/* Waits until next_tick_ms at most; connections that have news get their turns.
+ * False: the letter that ends the thread is there. */
+static bool turn(struct http_loop *loop, int64_t next_tick_ms)
+{
+    struct http_side *side = loop->side;
+    struct epoll_event events[EVENTS_A_TURN];
+    const int64_t left_ms = next_tick_ms > side->now_ms ? next_tick_ms - side->now_ms : 0;
+    const int count = epoll_wait(side->epoll_fd, events, EVENTS_A_TURN,
+                                 list_empty(&side->again) ? (int)left_ms : 0);
+    bool has_woken = false;
+    bool has_new = false;
+
+    look_at_clocks(loop);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr == loop->woken) {
+            has_woken = true;
+        } else if (events[i].data.ptr == loop->arrivals) {
+            has_new = true;
+        } else {
+            http_conn_event(events[i].data.ptr, events[i].events);
+        }
+    }
+    run_again(side);
+    if (has_woken) {
+        resume_woken(loop);
+    }
+    return !has_new || !take_arrivals(loop);
 }
 
 static void *run(void *argument)
 {
     struct http_loop *loop = argument;
-    struct pollfd ready[] = {{.fd = loop->daemon_fd, .events = POLLIN},
-                             {.fd = mailbox_fd(loop->arrivals), .events = POLLIN},
-                             {.fd = mailbox_fd(loop->woken), .events = POLLIN}};
-    int64_t next_tick_ms = clock_mono_ms() + TICK_MS;
+    struct http_side *side = loop->side;
+    int64_t next_tick_ms = 0;
 
-    for (;;) {
-        const int64_t now_ms = clock_mono_ms();
-
-        if (now_ms >= next_tick_ms) {
-            tick(loop->side, now_ms);
-            next_tick_ms = now_ms + TICK_MS;
-        }
-        NHUB_IGNORE(MHD_run(loop->side->daemon) != MHD_YES); /* fails after its stop only */
-        if (poll(ready, 3, wait_ms(loop->side->daemon, next_tick_ms - now_ms)) <= 0) {
-            continue;
-        }
-        if (ready[2].revents) {
-            resume_woken(loop);
-        }
-        if (ready[1].revents && take_arrivals(loop)) {
-            return NULL;
+    look_at_clocks(loop);
+    next_tick_ms = side->now_ms + TICK_MS;
+    while (turn(loop, next_tick_ms)) {
+        if (side->now_ms >= next_tick_ms) {
+            tick(side);
+            next_tick_ms = side->now_ms + TICK_MS;
         }
     }
+    return NULL;
+}
+
+static nhub_err watch_mailbox(struct http_side *side, struct mailbox *box)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = box};
+
+    return epoll_ctl(side->epoll_fd, EPOLL_CTL_ADD, mailbox_fd(box), &event) == 0 ? NHUB_OK
+                                                                                  : NHUB_ESYS;
+}
+
+static nhub_err open_parts(struct http_loop *loop)
+{
+    struct http_side *side = loop->side;
+    nhub_err err = NHUB_OK;
+
+    side->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    err = side->epoll_fd >= 0 ? mailbox_create(&loop->arrivals) : NHUB_ESYS;
+    if (err == NHUB_OK) {
+        err = mailbox_create(&loop->woken);
+    }
+    if (err == NHUB_OK) {
+        err = watch_mailbox(side, loop->arrivals);
+    }
+    return err == NHUB_OK ? watch_mailbox(side, loop->woken) : err;
 }
 
 nhub_err http_loop_create(struct http_loop **out, struct http_side *side, const char *name)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(side->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct http_loop *loop = calloc(1, sizeof *loop);
-    nhub_err err;
+    nhub_err err = NHUB_OK;
 
     if (!loop) {
         return NHUB_ENOMEM;
     }
     loop->side = side;
-    err = info ? mailbox_create(&loop->arrivals) : NHUB_ESYS;
+    side->scratch = &loop->scratch;
+    list_init(&side->again);
+    err = open_parts(loop);
+    /* Whoever is served by the thread looks at it through the side. */
+    *out = loop;
     if (err == NHUB_OK) {
-        err = mailbox_create(&loop->woken);
-    }
-    if (err == NHUB_OK) {
-        loop->daemon_fd = info->epoll_fd;
         err = pthread_create(&loop->thread, NULL, run, loop) == 0 ? NHUB_OK : NHUB_ESYS;
     }
     if (err != NHUB_OK) {
-        http_loop_destroy(&loop);
+        http_loop_destroy(out);
         return err;
     }
     loop->is_running = true;
     pthread_setname_np(loop->thread, name);
-    *out = loop;
     return NHUB_OK;
 }
 
@@ -166,10 +216,18 @@ void http_loop_destroy(struct http_loop **loop_p)
     if (loop->is_running) {
         mailbox_post(loop->arrivals, &loop->stop);
         pthread_join(loop->thread, NULL);
-        NHUB_IGNORE(take_arrivals(loop)); /* closed with all others by MHD_stop_daemon() */
+        NHUB_IGNORE(take_arrivals(loop)); /* closed with all the others */
     }
+    while (loop->side->conns.first) {
+        http_conn_close(loop->side->conns.first);
+    }
+    http_exchange_forget(loop->side);
+    buf_fini(&loop->scratch.out);
     mailbox_destroy(&loop->arrivals);
     mailbox_destroy(&loop->woken);
+    if (loop->side->epoll_fd >= 0) {
+        close(loop->side->epoll_fd);
+    }
     free(loop);
     *loop_p = NULL;
 }

@@ -1,11 +1,6 @@
 /*
- * http_loop: the thread that drives one daemon of libmicrohttpd and gives it new connections.
- *
- * libmicrohttpd 0.9.75 has threads of its own, but they wait in the wrong place: they take ready
- * connections 128 at a time, and when that many are ready, look for more with the full time-out
- * before they serve any. 128 clients that all wait for answers then wait a second for each of them.
- * Driven from outside (MHD_run), that second look does not wait. (src/microhttpd/daemon.c,
- * MHD_epoll.)
+ * http_loop: the thread of one side of the HTTP server: it waits, gives each connection that has
+ * news its turn, and takes new connections and woken requests.
  *
  * Once a second it looks after the time limits of connections (http_conns) and notes that it turns.
  *
@@ -21,10 +16,10 @@
 struct http_loop;
 struct http_side;
 
-/* Runs side->daemon, which was started without a thread. Errors: NHUB_ENOMEM, NHUB_ESYS. */
+/* Starts the thread of a zeroed side. Errors: NHUB_ENOMEM, NHUB_ESYS. */
 NHUB_MUST_USE nhub_err http_loop_create(struct http_loop **out, struct http_side *side,
                                         const char *name);
-/* Ends the thread; the daemon can be stopped by the caller afterwards. */
+/* Ends the thread and closes its connections, none of which may be suspended. */
 void http_loop_destroy(struct http_loop **loop_p);
 /* Takes the descriptor in every case. Errors: NHUB_ENOMEM it was closed. */
 NHUB_MUST_USE nhub_err http_loop_take(struct http_loop *loop, int fd, const struct sockaddr *peer,

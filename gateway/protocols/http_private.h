@@ -1,6 +1,6 @@
 /*
- * http_private: what the files of libmicrohttpd's room share: http_server.c (the daemons),
- * http_loop.c (their threads) and http_exchange.c (their requests).
+ * http_private: what the files of the HTTP server share: http_server.c (its sides), http_loop.c
+ * (their threads), http_conn.c (connections) and http_exchange.c (requests).
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_PRIVATE_H
 #define GATEWAY_PROTOCOLS_HTTP_PRIVATE_H
@@ -10,15 +10,26 @@
 #include "gateway/protocols/http_request.h"
 #include "gateway/protocols/http_server.h"
 
-#include <microhttpd.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
+/* What a turn of one connection works in; the next one finds nothing in it. */
+struct http_scratch {
+    char in[65536];
+    struct buf out;
+};
+
+/* All but the heartbeat belongs to the side's thread. */
 struct http_side {
     struct http_server *server;
-    struct MHD_Daemon *daemon;
     struct http_loop *loop;
-    struct http_conns conns; /* the daemon's thread only */
+    int epoll_fd;
+    struct http_scratch *scratch;
+    struct http_conns conns;
+    struct list again;          /* connections whose turn was cut short */
+    struct http_request *spare; /* memory of requests that are over */
+    size_t spare_count;
+    int64_t now_ms; /* of this turn, clock_mono_ms() */
+    char date[HTTP_DATE_MAX];
     _Atomic int64_t heartbeat_ms;
 };
 
@@ -34,20 +45,7 @@ struct http_server {
     atomic_size_t suspended; /* all of them */
     atomic_bool is_finishing;
     struct http_static *files;
-    struct http_rates rates;    /* ticked by the daemon of requests */
-    pthread_mutex_t pages_lock; /* over the shared responses of pages */
-    struct http_page *pages;
+    struct http_rates rates; /* ticked by the side of requests */
 };
-
-/* libmicrohttpd's callbacks; cls is the http_side. */
-void *http_exchange_request_line(void *cls, const char *uri, struct MHD_Connection *connection);
-enum MHD_Result http_exchange_request(void *cls, struct MHD_Connection *connection, const char *url,
-                                      const char *method, const char *version,
-                                      const char *upload_data, size_t *upload_data_size,
-                                      void **con_cls);
-void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
-                             enum MHD_RequestTerminationCode code);
-void http_exchange_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
-                              enum MHD_ConnectionNotificationCode code);
 
 #endif

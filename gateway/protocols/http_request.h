@@ -15,6 +15,8 @@
 #include "base/buf.h"
 #include "base/mailbox.h"
 #include "gateway/counters.h"
+#include "gateway/protocols/http_chunks.h"
+#include "gateway/protocols/http_fields.h"
 #include "gateway/protocols/problem.h"
 
 #include <stdbool.h>
@@ -44,8 +46,6 @@ struct http_page {
     size_t len;
     const char *content_type;   /* static */
     const char *const *headers; /* name, value, name, value, …, NULL; or NULL */
-    void *shared;               /* http_server's: the response made from it, under its lock */
-    struct http_page *next;     /* http_server's: the list of those */
 };
 
 struct http_answer {
@@ -77,12 +77,12 @@ enum http_wait { HTTP_WAIT_ANSWER, HTTP_WAIT_STREAM };
 
 /* Where the request stands; http_server's. */
 enum http_phase {
-    HTTP_PHASE_HEAD,      /* the request line is there */
+    HTTP_PHASE_HEAD,      /* its first bytes are there */
     HTTP_PHASE_BODY,      /* the body is being read */
     HTTP_PHASE_DISCARD,   /* it is refused; the rest of the body is read and forgotten */
     HTTP_PHASE_HUNG_UP,   /* the answer was written by hand: only the end is left */
     HTTP_PHASE_SUSPENDED, /* waits for http_request_wake() */
-    HTTP_PHASE_REPLY      /* the answer is with libmicrohttpd */
+    HTTP_PHASE_REPLY      /* the answer is on its way into the socket */
 };
 
 struct http_request {
@@ -108,12 +108,15 @@ struct http_request {
     /* http_server's. */
     enum http_phase phase;
     enum http_wait wait;
-    void *connection;
     struct http_side *side;
     struct http_conn *conn;
-    char *uri; /* one allocation for path and query */
-    char method_text[16];
-    int64_t start_ns;
+    struct http_fields fields;
+    struct http_chunks chunks;
+    int64_t declared;   /* bytes of the body; -1 = chunked */
+    uint64_t body_left; /* of them, not read yet */
+    bool keeps_alive;   /* the client wants the connection for further requests */
+    bool wants_continue;
+    int64_t start_ns;    /* for the access log */
     int64_t deadline_ms; /* of the phase, clock_mono_ms(); 0 = none */
     uint64_t discarded;  /* bytes of the body that were read and forgotten */
     size_t body_charged; /* what the body holds of the server's budget */
@@ -146,6 +149,14 @@ void http_answer_empty(struct http_request *r, unsigned status);
 /* Adds a header; name is static, value is copied. */
 void http_answer_header(struct http_request *r, const char *name, const char *value);
 void http_answer_fini(struct http_answer *a);
+/* The head of an answer, with a Content-Length where there may be one. Date and Connection are
+ * given; a Connection of NULL is left out. */
+void http_answer_head(const struct http_answer *a, const char *date, const char *connection,
+                      struct buf *out);
+#define HTTP_DATE_MAX 40
+void http_answer_date(int64_t wall_s, char out[HTTP_DATE_MAX]); /* RFC 9110, section 5.6.7 */
+/* The bytes behind the head, for other methods than HEAD; in the answer's or its page's memory. */
+const char *http_answer_body(const struct http_answer *a, size_t *out_len);
 /* The whole answer as it stands on the wire, with "Connection: close". */
 void http_answer_write(const struct http_answer *a, struct buf *out);
 const char *http_status_phrase(unsigned status);

@@ -1,7 +1,7 @@
 /*
- * http_server: the three daemons of libmicrohttpd, from start to stop.
+ * http_server: its sides, from start to stop.
  *
- * Each is driven by a thread of ours (http_loop) and fed through its queue by http_server_take().
+ * Each has a thread (http_loop) and is fed through its queue by http_server_take().
  */
 #include "gateway/protocols/http_server.h"
 
@@ -20,63 +20,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Bytes that libmicrohttpd has for a head and its table of headers, for reading bodies and writing
- * heads of answers. */
-static const size_t pools[HTTP_SIDES] = {
-    [HTTP_SIDE_REQUESTS] = 8192,
-    [HTTP_SIDE_STREAMS] = 3072,
-    [HTTP_SIDE_WIDE] = 65536,
-};
-
 /* Of the threads. */
 static const char *const names[HTTP_SIDES] = {
     [HTTP_SIDE_REQUESTS] = "http-requests",
     [HTTP_SIDE_STREAMS] = "http-streams",
-    [HTTP_SIDE_WIDE] = "http-wide",
 };
 
 static void nap(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 2 * 1000 * 1000}, NULL);
-}
-
-/* Ending a stream is, to libmicrohttpd, an error of the application: not worth a line. */
-static void on_log(void *cls, const char *format, va_list args) NHUB_PRINTF(2, 0);
-static void on_log(void *cls, const char *format, va_list args)
-{
-    char text[256];
-
-    (void)cls;
-    if (!log_enabled(LOG_LEVEL_DEBUG)) {
-        return;
-    }
-    vsnprintf(text, sizeof text, format, args);
-    text[strcspn(text, "\n")] = '\0';
-    if (!strstr(text, "Application reported internal error")) {
-        log_debug("microhttpd", log_str("text", text));
-    }
-}
-
-static nhub_err start_side(struct http_side *side, size_t pool, const char *name)
-{
-    const unsigned flags = MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET |
-                           MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    const unsigned limit = (unsigned)side->server->max_connections + 8;
-
-    atomic_store(&side->heartbeat_ms, clock_mono_ms());
-    /* clang-format off */
-    side->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_exchange_request, side,
-                                    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-                                    MHD_OPTION_CONNECTION_LIMIT, limit,
-                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
-                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(HTTP_IDLE_MS / 1000),
-                                    MHD_OPTION_NOTIFY_COMPLETED, http_exchange_completed, side,
-                                    MHD_OPTION_NOTIFY_CONNECTION, http_exchange_connection, side,
-                                    MHD_OPTION_URI_LOG_CALLBACK, http_exchange_request_line, side,
-                                    MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                                    MHD_OPTION_END);
-    /* clang-format on */
-    return side->daemon ? http_loop_create(&side->loop, side, name) : NHUB_ESYS;
 }
 
 nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
@@ -93,7 +45,6 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
      * both for all doors together. */
     server->max_connections = wanted > 0 ? wanted : net_raise_fd_limit(65536);
     server->bodies_max = MEMORY_BODIES_COUNT * (size_t)gateway->settings->gateway.max_body_bytes;
-    pthread_mutex_init(&server->pages_lock, NULL);
     http_rates_tick(&server->rates, &gateway->counters, clock_mono_ms()); /* where growth begins */
     for (int i = 0; i < HTTP_SIDES; i++) {
         server->sides[i].server = server;
@@ -103,7 +54,8 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
         err = http_api_add(server->files);
     }
     for (int i = 0; i < HTTP_SIDES && err == NHUB_OK; i++) {
-        err = start_side(&server->sides[i], pools[i], names[i]);
+        atomic_store(&server->sides[i].heartbeat_ms, clock_mono_ms());
+        err = http_loop_create(&server->sides[i].loop, &server->sides[i], names[i]);
     }
     if (err != NHUB_OK) {
         http_server_destroy(&server);
@@ -113,7 +65,7 @@ nhub_err http_server_create(struct http_server **out, struct gateway *gateway)
     return NHUB_OK;
 }
 
-/* More connections than libmicrohttpd takes would be closed without a word. */
+/* Nobody is closed without a word. */
 static void turn_away(struct http_server *server, int fd)
 {
     struct http_answer answer = {0};
@@ -175,20 +127,12 @@ void http_server_destroy(struct http_server **server_p)
     }
     http_server_finish(server);
     while (atomic_load(&server->suspended) > 0) {
-        nap(); /* MHD_stop_daemon() panics on a suspended connection */
+        nap(); /* whoever it belongs to still wakes it */
     }
     for (int i = 0; i < HTTP_SIDES; i++) {
         http_loop_destroy(&server->sides[i].loop);
-        if (server->sides[i].daemon) {
-            MHD_stop_daemon(server->sides[i].daemon);
-        }
-    }
-    for (struct http_page *page = server->pages; page; page = page->next) {
-        MHD_destroy_response(page->shared);
-        page->shared = NULL;
     }
     http_static_destroy(&server->files);
-    pthread_mutex_destroy(&server->pages_lock);
     free(server);
     *server_p = NULL;
 }

@@ -1,9 +1,9 @@
 /*
- * http_server: libmicrohttpd's room: three daemons, each with epoll and a thread,
- * that take connections from the front door. Routes live in http_routes.*; this module
- * knows HTTP, not events.
+ * http_server: HTTP/1.1 over connections that the front door gives it. Two sides, each with epoll
+ * and a thread (http_loop), connections (http_conn) and requests (http_exchange). Routes live in
+ * http_routes.*; this module knows HTTP, not events.
  *
- * Threads: one for each daemon (http_loop). http_server_take() from the front door.
+ * Threads: one for each side. http_server_take() from the front door.
  */
 #ifndef GATEWAY_PROTOCOLS_HTTP_SERVER_H
 #define GATEWAY_PROTOCOLS_HTTP_SERVER_H
@@ -17,21 +17,12 @@ struct http_server;
 struct gateway; /* everything a route needs: gateway.h */
 
 NHUB_MUST_USE nhub_err http_server_create(struct http_server **out, struct gateway *gateway);
-/* Three daemons, by what their connections need. Small memory makes requests fast (it is cleared
- * between two of them), and streams cheap, which live long; the few large heads get more. */
+/* Two sides, so that a crowd that opens streams is not in the way of a publisher. */
 enum http_side_kind {
     HTTP_SIDE_REQUESTS,
     HTTP_SIDE_STREAMS, /* the first request asks for an event stream, or may wait as long */
-    HTTP_SIDE_WIDE,    /* its head needs more than HTTP_REQUEST_HEAD_MEMORY */
     HTTP_SIDES
 };
-#define HTTP_REQUEST_HEAD_MEMORY 4096
-#define HTTP_STREAM_HEAD_MEMORY  1536
-/* What a head takes in libmicrohttpd: its bytes and an entry for each header. */
-static inline size_t http_head_memory(size_t length, size_t header_count)
-{
-    return length + 64 * header_count;
-}
 
 /* A connection whose head is unread. Takes the descriptor in every case. */
 void http_server_take(struct http_server *server, int fd, const struct sockaddr *peer,

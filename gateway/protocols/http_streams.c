@@ -2,8 +2,8 @@
  * http_streams: GET /events in its two forms, and failed WebSocket handshakes.
  *
  * A stream is suspended for as long as it lives: the stream loop writes to its descriptor. So
- * everything that can be refused is refused before that; afterwards no answer of libmicrohttpd is
- * possible, only the end.
+ * everything that can be refused is refused before that; afterwards no answer is possible, only the
+ * end.
  */
 #include "gateway/protocols/http_streams.h"
 

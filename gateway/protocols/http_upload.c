@@ -8,8 +8,8 @@
 #include "gateway/protocols/http_conns.h"
 #include "gateway/protocols/http_server.h"
 
-#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #define DISCARD_QUIETLY (1024u * 1024u)       /* before the answer goes out ahead of the end */
@@ -17,47 +17,38 @@
 
 int64_t http_upload_declared(const struct http_request *r)
 {
-    const char *text = http_request_header(r, "Content-Length");
-    char *end = NULL;
-    long long value;
+    const char *text = NULL;
 
     if (http_request_header(r, "Transfer-Encoding")) {
         return -1;
     }
-    if (!text) {
-        return 0;
-    }
-    errno = 0;
-    value = strtoll(text, &end, 10); /* libmicrohttpd has refused what is no number */
-    return errno != 0 || value < 0 ? INT64_MAX : (int64_t)value;
+    text = http_request_header(r, "Content-Length");
+    return text ? strtoll(text, NULL, 10) : 0; /* http_upload_is_clear() has looked at it */
 }
 
-static bool count_lengths(void *context, const char *name, const char *value)
+/* Digits only, and not more of them than a signed 64-bit number always holds. */
+static bool is_length(const char *text)
 {
-    unsigned *count = context;
+    const size_t len = strlen(text);
 
-    (void)value;
-    *count += strcasecmp(name, "Content-Length") == 0;
-    return true;
+    return len > 0 && len <= 18 && strspn(text, "0123456789") == len;
 }
 
 bool http_upload_is_clear(const struct http_request *r)
 {
     const char *encoding = http_request_header(r, "Transfer-Encoding");
-    unsigned lengths = 0;
+    const char *length = http_request_header(r, "Content-Length");
 
     if (encoding) {
-        return strcasecmp(encoding, "chunked") == 0 && !http_request_header(r, "Content-Length");
+        return strcasecmp(encoding, "chunked") == 0 && !length && r->fields.is_http11 &&
+               http_fields_count(&r->fields, "Transfer-Encoding") == 1;
     }
-    if (http_request_header(r, "Content-Length")) {
-        http_request_each_header(r, count_lengths, &lengths);
-    }
-    return lengths <= 1;
+    return !length || (is_length(length) && http_fields_count(&r->fields, "Content-Length") == 1);
 }
 
 bool http_upload_refuse(struct http_request *r)
 {
-    const int64_t declared = http_upload_declared(r);
+    const int64_t declared = r->declared;
 
     if (r->phase == HTTP_PHASE_HEAD && declared != 0 && http_request_header(r, "Expect")) {
         r->answer.close = true; /* it waits with the body for our word, and this is it */
@@ -78,9 +69,8 @@ static bool keep(struct http_request *r, const char *data, size_t size)
     const size_t needed = r->body.len + size;
 
     if (needed > r->body.cap) {
-        const int64_t declared = http_upload_declared(r);
-        const size_t wanted = declared > 0 && (uint64_t)declared <= r->body_limit
-                                  ? (size_t)declared
+        const size_t wanted = r->declared > 0 && (uint64_t)r->declared <= r->body_limit
+                                  ? (size_t)r->declared
                                   : needed + needed / 2;
         const size_t more = wanted > r->body_charged ? wanted - r->body_charged : 0;
 

@@ -1,5 +1,5 @@
 /*
- * sse: Server-Sent Events (WHATWG HTML, section 9.2) on sockets that libmicrohttpd has suspended:
+ * sse: Server-Sent Events (WHATWG HTML, section 9.2) on sockets that the HTTP server has lent:
  * the response head is written by hand, then blocks, from the stream loop.
  *
  *   HTTP/1.1 200 OK … NotifyHub-Resume: replayed; count=3; from="e-1"; to="e-4"

@@ -17,7 +17,6 @@ SKIPPED_FOLDERS = {".git", "build", "node_modules", "__pycache__", ".pytest_cach
 ROOMS = {
     "zmq.h": (r"hub/base/zsock\.c", 1),
     "yaml.h": (r"hub/base/options_yaml\.c", 1),
-    "microhttpd.h": (r"gateway/protocols/http_(server\.c|private\.h)", 1),
     "lmdb.h": (r"hub/store/\w+\.[ch]", 6),
     "ev.h": (r"gateway/event_loop\.c", 1),
     "zlib.h": (r"gateway/protocols/gzip\.c", 1),

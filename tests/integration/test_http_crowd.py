@@ -1,7 +1,5 @@
-"""http crowd: as many requests at once as libmicrohttpd takes in one look at its connections (128), and multiples of it.
-
-Its own threads, when just that many connections are ready, look for more with the full time-out before they serve any
-(http_loop.h); each round of this test would then last until something else wakes the daemon, up to a second.
+"""http crowd: many requests at once, also as many as a loop that takes its ready connections in portions of 128 or 256
+could mistake for "there are more, look again first": each round would then last until something else wakes it.
 """
 import socket
 import time

@@ -516,7 +516,7 @@ def test_events_and_answers_are_as_described(gateway):
     check("HistoryPage", get(gateway.port, "/events?since=earliest&format=cloudevents").json)
 
 
-# --- what libmicrohttpd answers by itself ---
+# --- what is no request ---
 
 
 def test_a_body_with_two_lengths_is_refused(gateway):
