@@ -127,15 +127,16 @@ void hub_link_destroy(struct hub_link **link_p)
     *link_p = NULL;
 }
 
-/* Posts the letter, unless the link takes no more. */
-static bool post(struct hub_link *link, struct mailbox *box, struct letter *letter)
+/* Posts the letters, unless the link takes no more. */
+static bool post(struct hub_link *link, struct mailbox *box, struct letter *first,
+                 struct letter *last)
 {
     bool is_open = false;
 
     pthread_mutex_lock(&link->gate);
     is_open = !link->is_closed;
     if (is_open) {
-        mailbox_post(box, letter);
+        mailbox_post_chain(box, first, last);
     }
     pthread_mutex_unlock(&link->gate);
     return is_open;
@@ -143,15 +144,30 @@ static bool post(struct hub_link *link, struct mailbox *box, struct letter *lett
 
 void hub_link_publish(struct hub_link *link, struct publish_job *job)
 {
-    if (!post(link, link->publishes, &job->letter)) {
+    hub_link_publish_chain(link, job, job);
+}
+
+void hub_link_publish_chain(struct hub_link *link, struct publish_job *first,
+                            struct publish_job *last)
+{
+    struct publish_job *job = first;
+
+    last->letter.next = NULL;
+    if (post(link, link->publishes, &first->letter, &last->letter)) {
+        return;
+    }
+    while (job) {
+        struct publish_job *next = (struct publish_job *)(void *)job->letter.next;
+
         job->outcome = PUBLISH_UNAVAILABLE;
         job->done(job);
+        job = next;
     }
 }
 
 void hub_link_query(struct hub_link *link, struct query_job *job)
 {
-    if (!post(link, link->queries, &job->letter)) {
+    if (!post(link, link->queries, &job->letter, &job->letter)) {
         buf_init(&job->answer);
         job->events = NULL;
         job->event_count = 0;

@@ -8,7 +8,7 @@
  * the hub is gone (dead after 1.5 s without an answer). Jobs are answered exactly once, in the
  * link's thread, by their `done` callback, which must not block.
  *
- * Threads: its own; hub_link_publish(), hub_link_query() and hub_link_status() from any.
+ * Threads: its own; hub_link_publish*(), hub_link_query() and hub_link_status() from any.
  */
 #ifndef GATEWAY_HUB_LINK_H
 #define GATEWAY_HUB_LINK_H
@@ -78,6 +78,10 @@ struct publish_job {
     } link;
 };
 void hub_link_publish(struct hub_link *link, struct publish_job *job);
+/* The same for a chain of jobs (linked by their letters), of which the link hears at once: it is
+ * woken once, and they go to the hub together. */
+void hub_link_publish_chain(struct hub_link *link, struct publish_job *first,
+                            struct publish_job *last);
 
 enum query_kind { QUERY_HISTORY, QUERY_STATS, QUERY_POSITION, QUERY_GROUP };
 struct query_job {

@@ -8,6 +8,7 @@
 #include "base/net.h"
 #include "base/settings.h"
 #include "gateway/gateway.h"
+#include "gateway/hub_link.h"
 #include "gateway/protocols/http_conn.h"
 #include "gateway/protocols/http_loop.h"
 #include "gateway/protocols/http_private.h"
@@ -81,6 +82,30 @@ bool http_request_suspend(struct http_request *r, enum http_wait wait,
 void http_request_wake(struct http_request *r)
 {
     http_loop_wake(r->side->loop, &r->letter);
+}
+
+void http_request_publish(struct http_request *r, struct publish_job *job)
+{
+    struct http_side *side = r->side;
+
+    job->letter.next = NULL;
+    if (side->last_job) {
+        side->last_job->letter.next = &job->letter;
+    } else {
+        side->first_job = job;
+    }
+    side->last_job = job;
+}
+
+void http_exchange_flush(struct http_side *side)
+{
+    struct publish_job *first = side->first_job;
+    struct publish_job *last = side->last_job;
+
+    if (first) {
+        side->first_job = side->last_job = NULL;
+        hub_link_publish_chain(side->server->gateway->link, first, last);
+    }
 }
 
 /* --- The life of a request -------------------------------------------------------------------- */

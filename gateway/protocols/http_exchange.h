@@ -10,6 +10,7 @@
 #include "gateway/protocols/http_request.h"
 
 struct http_conn;
+struct http_side;
 
 /* The first bytes of a request are there: it gets conn->request, in phase HEAD. False: no memory.
  */
@@ -31,6 +32,8 @@ void http_exchange_answer(struct http_request *r, struct buf *out, const char **
 /* The request is over; it is freed, and conn->request is NULL. */
 void http_exchange_completed(struct http_conn *conn, bool was_sent);
 
+/* Hands over what was published in this turn. */
+void http_exchange_flush(struct http_side *side);
 /* Frees the memory that is kept for further requests. */
 void http_exchange_forget(struct http_side *side);
 

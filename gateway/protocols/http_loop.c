@@ -133,8 +133,10 @@ static bool turn(struct http_loop *loop, int64_t next_tick_ms)
         }
     }
     run_again(side);
+    http_exchange_flush(side); /* the link works while answers go out */
     if (has_woken) {
         resume_woken(loop);
+        http_exchange_flush(side);
     }
     return !has_new || !take_arrivals(loop);
 }

@@ -28,7 +28,8 @@ struct http_side {
     struct list again;          /* connections whose turn was cut short */
     struct http_request *spare; /* memory of requests that are over */
     size_t spare_count;
-    int64_t now_ms; /* of this turn, clock_mono_ms() */
+    struct publish_job *first_job, *last_job; /* published in this turn, not handed over yet */
+    int64_t now_ms;                           /* of this turn, clock_mono_ms() */
     char date[HTTP_DATE_MAX];
     _Atomic int64_t heartbeat_ms;
 };

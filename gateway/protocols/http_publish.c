@@ -336,5 +336,5 @@ void http_publish_run(struct http_request *r)
         return;
     }
     buf_fini(&r->body); /* the lines are made; many may wait */
-    hub_link_publish(r->gateway->link, &p->job);
+    http_request_publish(r, &p->job);
 }

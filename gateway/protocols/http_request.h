@@ -137,6 +137,9 @@ void http_request_peer(const struct http_request *r, char *out, size_t size);
  * False: the server is finishing, nothing was suspended, and the request must be answered now. */
 bool http_request_suspend(struct http_request *r, enum http_wait wait,
                           void (*resumed)(struct http_request *r));
+/* To the hub link, once the requests that came together are all read. */
+struct publish_job;
+void http_request_publish(struct http_request *r, struct publish_job *job);
 /* Any thread, exactly once after a suspend. The request must not be touched afterwards. */
 void http_request_wake(struct http_request *r);
 

@@ -65,14 +65,28 @@ static inline void answer_job(struct publish_job *job)
 
 void hub_link_publish(struct hub_link *link, struct publish_job *job)
 {
+    hub_link_publish_chain(link, job, job);
+}
+
+void hub_link_publish_chain(struct hub_link *link, struct publish_job *first,
+                            struct publish_job *last)
+{
+    struct publish_job *job = first;
+
     (void)link;
+    last->letter.next = NULL;
     pthread_mutex_lock(&world.lock);
-    snprintf(world.last_line, sizeof world.last_line, "%.*s", (int)job->events[0].len,
-             job->events[0].line);
-    if (world.hold) {
-        world.held[world.held_count++] = job;
-    } else {
-        answer_job(job);
+    while (job) {
+        struct publish_job *next = (struct publish_job *)(void *)job->letter.next;
+
+        snprintf(world.last_line, sizeof world.last_line, "%.*s", (int)job->events[0].len,
+                 job->events[0].line);
+        if (world.hold) {
+            world.held[world.held_count++] = job;
+        } else {
+            answer_job(job);
+        }
+        job = next;
     }
     pthread_mutex_unlock(&world.lock);
 }
