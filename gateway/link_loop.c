@@ -297,7 +297,7 @@ static void read_answers(struct link_loop *l)
     }
 }
 
-static void take_letters(struct link_loop *l)
+static void take_publishes(struct link_loop *l)
 {
     struct letter *letter = mailbox_take_all(l->publishes);
 
@@ -307,7 +307,12 @@ static void take_letters(struct link_loop *l)
         link_publish_add(l->publish, (struct publish_job *)(void *)letter, l->now_ms);
         letter = next;
     }
-    letter = mailbox_take_all(l->queries);
+}
+
+static void take_queries(struct link_loop *l)
+{
+    struct letter *letter = mailbox_take_all(l->queries);
+
     while (letter) {
         struct letter *next = letter->next;
 
@@ -318,6 +323,18 @@ static void take_letters(struct link_loop *l)
             link_queries_add(l->query, (struct query_job *)(void *)letter, l->now_ms);
         }
         letter = next;
+    }
+}
+
+/* Only boxes that poll() has named: looking into one is a system call, and most turns bring none.
+ */
+static void take_letters(struct link_loop *l)
+{
+    if (l->has_publishes) {
+        take_publishes(l);
+    }
+    if (l->has_queries) {
+        take_queries(l);
     }
 }
 
@@ -538,6 +555,8 @@ static void wait_for_work(struct link_loop *l)
     if (poll(items, LINK_SOCKETS_POLL + 2, has_more ? 0 : time_left_ms(l)) < 0 && errno != EINTR) {
         log_error("hub_link_poll_failed", log_str("error", strerror(errno)));
     }
+    l->has_publishes = items[LINK_SOCKETS_POLL].revents != 0;
+    l->has_queries = items[LINK_SOCKETS_POLL + 1].revents != 0;
     link_sockets_polled(&l->sockets, items);
 }
 
@@ -571,7 +590,8 @@ static bool is_finished(struct link_loop *l)
     if (!l->is_stopping) {
         return false;
     }
-    take_letters(l);
+    take_publishes(l);
+    take_queries(l);
     return l->now_ms >= l->stop_due_ms ||
            (link_publish_in_flight(l->publish) == 0 && link_publish_waiting(l->publish) == 0 &&
             link_queries_changes(l->query) == 0);
@@ -611,6 +631,7 @@ void link_loop_run(struct link_loop *l)
         link_sockets_turn(&l->sockets, l->now_ms);
         if (wants_events(l)) {
             read_events(l);
+            post_feed(l); /* on their way to subscribers before anything else is done */
         }
         read_answers(l);
         take_letters(l);

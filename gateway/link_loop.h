@@ -30,6 +30,7 @@ struct link_loop {
     struct link_queries *query;
     struct buf text; /* of the request being written */
     bool is_up, is_stopping, wants_out;
+    bool has_publishes, has_queries; /* letters wait, as poll() said */
     bool is_held_up;    /* the stream loop has too much to do: no further events for now */
     size_t event_bytes; /* of an event of late, on average */
     int64_t stop_due_ms;
