@@ -201,14 +201,21 @@ static bool keep_rest(struct http_conn *conn, const char *head, size_t len)
     return !conn->out.failed;
 }
 
-static enum step push(struct http_conn *conn, char *head, size_t head_len)
+/* The head and what is left of the body in one call. */
+static ssize_t send_both(struct http_conn *conn, char *head, size_t head_len)
 {
     struct iovec parts[2] = {{.iov_base = head, .iov_len = head_len}, {.iov_len = conn->body_left}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = conn->body_left > 0 ? 2 : 1};
-    ssize_t n = 0;
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
     memcpy(&parts[1].iov_base, &conn->body, sizeof conn->body); /* it is only read */
-    n = sendmsg(conn->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sendmsg(conn->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static enum step push(struct http_conn *conn, char *head, size_t head_len)
+{
+    ssize_t n = conn->body_left > 0 ? send_both(conn, head, head_len)
+                                    : send(conn->fd, head, head_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
     if (n < 0) {
         if (errno != EAGAIN) {
             return STEP_OVER;
