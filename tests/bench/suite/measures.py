@@ -18,6 +18,7 @@ from .systems import Forward, Mosquitto, Nats, NodeWs, Nchan, Ours, Raw
 
 WS_BYTES, SSE_BYTES = 376, 400  # of one of our events on the wire, with frame and number
 WINDOW = 256  # events under way in fan-out at full speed, the same for everybody; readers further behind count as slow
+NDJSON_WINDOW = 2400  # no more than a reader may be behind by default (1 MiB): at this rate that is 6 ms, and nobody is slow then
 PUSH_SIZE = 200 - len(FIVE["before"]) - len(FIVE["after"])
 
 
