@@ -7,6 +7,7 @@
 #include "base/blob.h"
 
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,54 @@ void feed_event_unref(struct feed_event **e_p)
     free(e);
 }
 
+enum { BATCH_ITEMS = 64, CACHE_LINE = 64 };
+
+/* `used` is the maker's, `left` whoever frees': on lines of their own, they do not wait for each
+ * other's. */
+struct feed_batch {
+    size_t used;
+    char apart_from_left[CACHE_LINE];
+    atomic_size_t left; /* not freed yet, those not made yet among them */
+    char apart_from_items[CACHE_LINE];
+    struct feed_item items[BATCH_ITEMS];
+};
+
+static void batch_less(struct feed_batch *batch, size_t count)
+{
+    if (atomic_fetch_sub_explicit(&batch->left, count, memory_order_acq_rel) == count) {
+        free(batch);
+    }
+}
+
+struct feed_item *feed_item_take(struct feed_batch **batch_p)
+{
+    struct feed_batch *batch = *batch_p;
+    struct feed_item *item = NULL;
+
+    if (!batch) {
+        batch = malloc(sizeof *batch);
+        if (!batch) {
+            return NULL;
+        }
+        batch->used = 0;
+        atomic_init(&batch->left, BATCH_ITEMS);
+    }
+    item = &batch->items[batch->used++];
+    *batch_p = batch->used < BATCH_ITEMS ? batch : NULL;
+    *item = (struct feed_item){.batch = batch};
+    return item;
+}
+
+void feed_batch_end(struct feed_batch **batch_p)
+{
+    struct feed_batch *batch = *batch_p;
+
+    *batch_p = NULL;
+    if (batch) {
+        batch_less(batch, BATCH_ITEMS - batch->used);
+    }
+}
+
 void feed_item_free(struct feed_item **item_p)
 {
     struct feed_item *item = *item_p;
@@ -123,5 +172,9 @@ void feed_item_free(struct feed_item **item_p)
         counter_sub(item->waiting, item->weight);
     }
     feed_event_unref(&item->event);
-    free(item);
+    if (item->batch) {
+        batch_less(item->batch, 1);
+    } else {
+        free(item);
+    }
 }

@@ -82,6 +82,7 @@ enum feed_kind {
     FEED_GAP,      /* what lies in gap is not to be had: goes to the cache and to all streams */
     FEED_LINK      /* the link came up or went down; position: where live begins (after backfill) */
 };
+struct feed_batch;
 struct feed_item {
     struct letter letter;
     enum feed_kind kind;
@@ -91,7 +92,15 @@ struct feed_item {
     struct position position; /* LINK up: the last position given out before live begins */
     counter *waiting;         /* NULL, or what is lowered by weight when the item is freed */
     size_t weight;
+    struct feed_batch *batch; /* whose memory it is; NULL = allocated by itself */
 };
 void feed_item_free(struct feed_item **item_p);
+
+/* A zeroed item out of *batch_p, which is made when it is NULL, and is NULL again with its last
+ * one: items are made by one thread and freed by another, and the allocator is slowest at that, so
+ * they lie together in blocks that the last one frees. NULL without memory. */
+struct feed_item *feed_item_take(struct feed_batch **batch_p);
+/* No further items come out of it; those that did are freed by feed_item_free(). */
+void feed_batch_end(struct feed_batch **batch_p);
 
 #endif

@@ -1,8 +1,6 @@
 /* link_outbox: a list with two ends. */
 #include "gateway/link_outbox.h"
 
-#include <stdlib.h>
-
 void link_outbox_fini(struct link_outbox *o)
 {
     while (o->first) {
@@ -12,11 +10,12 @@ void link_outbox_fini(struct link_outbox *o)
         feed_item_free(&item);
     }
     o->last = NULL;
+    feed_batch_end(&o->batch);
 }
 
 static struct feed_item *add(struct link_outbox *o, enum feed_kind kind)
 {
-    struct feed_item *item = calloc(1, sizeof *item);
+    struct feed_item *item = feed_item_take(&o->batch);
 
     if (!item) {
         return NULL;
@@ -73,6 +72,6 @@ struct feed_item *link_outbox_take(struct link_outbox *o, struct feed_item **out
     struct feed_item *const first = o->first;
 
     *out_last = o->last;
-    *o = (struct link_outbox){0};
+    o->first = o->last = NULL;
     return first;
 }

@@ -15,6 +15,7 @@
 
 struct link_outbox {
     struct feed_item *first, *last;
+    struct feed_batch *batch; /* where items come from */
 };
 
 /* Frees what is left. */
