@@ -388,7 +388,7 @@ static bool read_events(struct hub *h, unsigned budget)
         origin.peer = zpeer_id(peer);
         intake_push(h->intake, frame.bytes, frame.len, &origin);
     }
-    return i == budget;
+    return !h->journal->is_full && zserver_is_busy(h->collector);
 }
 
 /* Reads a share of each socket. Sets *out_timeout_ms: how long the next wait may be. */

@@ -95,7 +95,7 @@ bool publisher_read(struct publisher *p, unsigned budget)
         i++;
     }
     take_counts(p);
-    return i == budget;
+    return zserver_is_busy(p->server);
 }
 
 void publisher_end_turn(struct publisher *p)

@@ -40,7 +40,7 @@ void publisher_destroy(struct publisher **p_p);
  * them. */
 void publisher_send(struct publisher *p, const char *type, size_t type_len, const char *line,
                     size_t len);
-/* Reads up to `budget` subscription messages; returns true when there may be more. */
+/* Reads up to `budget` subscription messages; returns true when there is more. */
 bool publisher_read(struct publisher *p, unsigned budget);
 /* Writes what was sent in this turn. */
 void publisher_end_turn(struct publisher *p);

@@ -462,7 +462,7 @@ bool requests_read(struct requests *r, unsigned budget)
             finish_message(r);
         }
     }
-    return used >= budget;
+    return zserver_is_busy(r->server);
 }
 
 void requests_begin_turn(struct requests *r)

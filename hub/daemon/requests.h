@@ -43,7 +43,7 @@ void requests_begin_turn(struct requests *r);
 bool requests_is_holding(const struct requests *r);
 /* Publishers that wait for their events to be kept. */
 uint64_t requests_waiting(const struct requests *r);
-/* Reads until `budget` frames or events are read; returns true when there may be more. */
+/* Reads until `budget` frames or events are read; returns true when there is more. */
 bool requests_read(struct requests *r, unsigned budget);
 /* What groups have to do now, and what is to be written down; before the turn's commit.
  * is_busy: sockets have more to read. Returns true when there is more to do. */

@@ -34,7 +34,7 @@ struct zserver_options {
     size_t
         message_max; /* bytes of a message (PULL: of a frame); a longer one cuts the connection */
     size_t block_bytes; /* of the blocks that messages are gathered in */
-    uint64_t held_max;  /* bytes of all blocks that wait to be written; 0 = no limit */
+    uint64_t held_max;  /* PUB: bytes of all blocks that wait to be written; 0 = no limit */
     unsigned queue_max; /* messages that wait for one peer */
 };
 
@@ -64,7 +64,7 @@ int zserver_fd(const struct zserver *s);
 void zserver_turn(struct zserver *s);
 /* To be called about once a second: ends handshakes that take too long, listens again. */
 void zserver_tick(struct zserver *s, int64_t now_ms);
-/* Messages may be here already: do not wait for the descriptor. */
+/* Messages are here already, or may be: do not wait for the descriptor. */
 bool zserver_is_busy(const struct zserver *s);
 
 /* The next frame (PULL: of any message; ROUTER: a message is given frame by frame once all of it is

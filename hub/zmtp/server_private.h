@@ -39,11 +39,13 @@ struct zpeer {
     struct zpeer *next_ready;  /* to be read */
     struct zpeer *next_unflushed;
     bool is_ready, is_unflushed;
-    bool may_read;  /* as far as epoll told, and recv() since */
-    bool waits;     /* for room to write, told by epoll */
-    bool is_broken; /* nothing can be written any more: what came before is still read */
-    bool is_bad;    /* what follows the whole messages is no message */
-    unsigned turn;  /* messages given out since it was its turn */
+    bool may_read;     /* as far as epoll told, and recv() since */
+    bool waits;        /* for room to write, told by epoll */
+    bool is_broken;    /* nothing can be written any more: what came before is still read */
+    bool is_bad;       /* what follows the whole messages is no message */
+    bool is_inside;    /* a message: the frame given out last is not its last */
+    unsigned turn;     /* messages given out since it was its turn */
+    unsigned commands; /* since the last message, or since it had nothing to say */
     /* What came: given out up to `at`, whole messages up to `whole`, whole frames up to `seen`. */
     struct buf in;
     size_t at, whole, seen;

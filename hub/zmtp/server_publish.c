@@ -41,7 +41,7 @@ void zpeer_take_subscription(struct zpeer *p, const struct zmtp_frame *frame)
     const char *prefix = frame->bytes + 1;
     nhub_err err;
 
-    if (frame->len == 0 || (unsigned char)frame->bytes[0] > 1 || frame->more) {
+    if (frame->len == 0 || (unsigned char)frame->bytes[0] > 1 || frame->more || p->is_inside) {
         note_noise(p, frame->len);
         return;
     }

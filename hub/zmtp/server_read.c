@@ -11,7 +11,9 @@ enum {
     READ_BYTES = 64 * 1024, /* a few hundred events; what was read is still in the cache */
     COMMAND_MAX = 64 * 1024,
     /* Messages of one peer before it is the turn of the next: enough to pay for the change. */
-    TURN_MESSAGES = 64
+    TURN_MESSAGES = 64,
+    COMMANDS_MAX = 1000,          /* in a row, without a pause: no peer needs as many */
+    HEADS_MAX = 8 * ZMTP_HEAD_MAX /* of the frames of a message, which its length does not count */
 };
 
 /* ---- the list of those to be read ---- */
@@ -44,6 +46,7 @@ static struct zpeer *pop_ready(struct zserver *s)
         s->ready.last = NULL;
     }
     p->is_ready = false;
+    p->commands = 0;
     return p;
 }
 
@@ -125,16 +128,17 @@ static void look_for_messages(struct zpeer *p)
     size_t used = 0;
     nhub_err err = NHUB_OK;
 
-    while ((err = zmtp_frame_read(p->in.data + p->seen, p->in.len - p->seen, message_max(p), &frame,
-                                  &used)) == NHUB_OK) {
+    while (!p->is_bad && (err = zmtp_frame_read(p->in.data + p->seen, p->in.len - p->seen,
+                                                message_max(p), &frame, &used)) == NHUB_OK) {
         const bool ends = takes_frames || (frame.is_command ? p->whole == p->seen : !frame.more);
 
         p->seen += used;
-        if (ends) {
+        p->is_bad = p->seen - p->whole > message_max(p) + HEADS_MAX;
+        if (ends && !p->is_bad) {
             p->whole = p->seen;
         }
     }
-    p->is_bad = err == NHUB_EPROTO || p->seen - p->whole > message_max(p);
+    p->is_bad = p->is_bad || err == NHUB_EPROTO;
 }
 
 static void answer_command(struct zpeer *p, const struct zmtp_frame *command)
@@ -156,9 +160,14 @@ static bool take_frame(struct zpeer *p, struct zmtp_frame *out)
                                                out, &used) == NHUB_OK) {
         p->at += used;
         if (!out->is_command) {
+            p->commands = 0;
             return true;
         }
         answer_command(p, out);
+        if (!p->is_inside && ++p->commands > COMMANDS_MAX) { /* what was begun is given out whole */
+            p->is_bad = true;
+            return false;
+        }
     }
     return false;
 }
@@ -275,6 +284,7 @@ static void give_out(struct zserver *s, struct zpeer *p, const struct zmtp_frame
     if (s->options.type == ZSERVER_PUB) {
         zpeer_take_subscription(p, frame);
     }
+    p->is_inside = frame->more && s->options.type != ZSERVER_PULL;
     if (p->fd < 0) {
         return; /* it is not in the list any more */
     }

@@ -299,13 +299,16 @@ static void shed(struct zserver *s, size_t wanted)
     if (s->current && s->current == s->oldest) {
         block_unref(&s->current); /* it has old messages, and would get new ones */
     }
-    for (block = s->oldest; block && s->held_bytes + wanted > s->options.held_max;) {
+    block = s->oldest;
+    while (block && s->held_bytes + wanted > s->options.held_max) {
         struct block *newer = block->newer; /* lives on when this one is gone */
+        const uint64_t before = s->held_bytes;
 
         for (struct zpeer *p = s->peers; p; p = p->next) {
             drop_front(p, block);
         }
-        block = newer;
+        /* Behind a large message there may be one in an older block again. */
+        block = s->held_bytes < before ? s->oldest : newer;
     }
 }
 

@@ -51,6 +51,48 @@ static void check_greeting(const char *bytes, size_t size)
     }
 }
 
+/* ---- what we write ---- */
+
+/* A frame that was added is read back; made the last one, it is that and otherwise the same. */
+static void check_added(const char *bytes, size_t size, bool more)
+{
+    struct zmtp_frame frame;
+    struct buf out;
+    size_t used = 0;
+
+    buf_init(&out);
+    zmtp_add_frame(&out, bytes, size, more);
+    EXPECT(zmtp_frame_read(out.data, out.len, size, &frame, &used) == NHUB_OK && used == out.len);
+    EXPECT(frame.len == size && frame.more == more && !frame.is_command);
+    EXPECT(used == size + (size > 255 ? ZMTP_HEAD_MAX : 2) &&
+           memcmp(frame.bytes, bytes, size) == 0);
+    zmtp_set_last(out.data);
+    EXPECT(zmtp_frame_read(out.data, out.len, size, &frame, &used) == NHUB_OK && used == out.len);
+    EXPECT(frame.len == size && !frame.more && !frame.is_command);
+    buf_fini(&out);
+}
+
+/* Only a PING is answered, with what stands behind its time to live. */
+static void check_pong(const char *body, size_t len, bool is_command)
+{
+    const struct zmtp_frame command = {.bytes = body, .len = len, .is_command = is_command};
+    const bool is_ping = is_command && len >= 7 && len <= 7 + 16 && memcmp(body, "\4PING", 5) == 0;
+    struct zmtp_frame pong;
+    struct buf out;
+    size_t used = 0;
+
+    buf_init(&out);
+    zmtp_add_pong(&out, &command);
+    EXPECT((out.len > 0) == is_ping);
+    if (is_ping) {
+        EXPECT(zmtp_frame_read(out.data, out.len, 21, &pong, &used) == NHUB_OK && used == out.len);
+        EXPECT(pong.is_command && !pong.more && pong.len == len - 2);
+        EXPECT(memcmp(pong.bytes, "\4PONG", 5) == 0);
+        EXPECT(memcmp(pong.bytes + 5, body + 7, len - 7) == 0);
+    }
+    buf_fini(&out);
+}
+
 /* ---- frames ---- */
 
 /* Fewer bytes of what gave err: EAGAIN, or the refusal that more bytes only confirm. */
@@ -95,6 +137,7 @@ static void check_frame(const char *bytes, size_t max, const struct zmtp_frame *
     EXPECT((bytes[0] & ~7) == 0);
     EXPECT(frame->more == ((bytes[0] & 1) != 0) && frame->is_command == ((bytes[0] & 4) != 0));
     check_ready(frame->bytes, frame->len, frame->is_command);
+    check_pong(frame->bytes, frame->len, frame->is_command);
     if (used > CUTS) {
         check_cut(bytes, used - 1, max, NHUB_OK);
     }
@@ -124,8 +167,6 @@ static void check_frames(const char *bytes, size_t size, size_t max)
     }
 }
 
-/* ---- what we write ---- */
-
 static void check_written(const char *bytes, size_t size)
 {
     struct zmtp_frame frame;
@@ -146,6 +187,12 @@ static void check_written(const char *bytes, size_t size)
         EXPECT(zmtp_frame_read(out.data, out.len, 255, &frame, &len) == NHUB_OK && len == out.len);
         EXPECT(zmtp_ready_type(&frame, &type, &len) == NHUB_OK && len == strlen(bytes));
         EXPECT(memcmp(type, bytes, len) == 0);
+        buf_reset(&out);
+        zmtp_add_error(&out, bytes);
+        EXPECT(zmtp_frame_read(out.data, out.len, 255, &frame, &len) == NHUB_OK && len == out.len);
+        EXPECT(frame.is_command && !frame.more && memcmp(frame.bytes, "\5ERROR", 6) == 0);
+        EXPECT(frame.len == 7 + strlen(bytes) && (unsigned char)frame.bytes[6] == strlen(bytes));
+        EXPECT(memcmp(frame.bytes + 7, bytes, strlen(bytes)) == 0);
     }
     buf_fini(&out);
 }
@@ -162,7 +209,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_frames(bytes + begin, size - begin, limits[i]);
     }
     check_ready(bytes, size, true);
+    check_pong(bytes, size, true);
     check_written(bytes, size);
+    check_added(bytes, size, size % 2);
     free(bytes);
     return 0;
 }

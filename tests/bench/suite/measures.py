@@ -182,10 +182,6 @@ def post_nchan(e):
         return wrk(s, "/pub", PAYLOAD, e.pick(3, 1), {k: words[k] for k in ("subscriber", "sub_port", "sub_path")})
 
 
-# With more under way a reader that is not scheduled for some milliseconds is over the gateway's bound of 1 MiB, and sent away.
-NDJSON_WINDOW = 2560
-
-
 def ndjson(e):
     with Ours() as s:
         return load(s, **ours_ws(s), **{**ours_post(s, 8), "content_type": "application/x-ndjson", "per_request": 100},

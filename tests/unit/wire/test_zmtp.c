@@ -404,6 +404,159 @@ static void a_message_has_a_head_of_nine_bytes(void **state)
     buf_fini(&out);
 }
 
+/* The head alone, in the shortest form that holds the length. */
+static void a_head_has_the_shortest_form(void **state)
+{
+    static const struct {
+        size_t len;
+        bool more;
+        const char *head;
+        size_t head_len;
+    } cases[] = {
+        {0, false, BYTES("\0\0")},
+        {1, true, BYTES("\1\1")},
+        {255, false, BYTES("\0\377")},
+        {255, true, BYTES("\1\377")},
+        {256, false, BYTES("\2\0\0\0\0\0\0\1\0")},
+        {256, true, BYTES("\3\0\0\0\0\0\0\1\0")},
+        {0x01020304, false, BYTES("\2\0\0\0\0\1\2\3\4")},
+        {SIZE_MAX, true, BYTES("\3\377\377\377\377\377\377\377\377")},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned char head[ZMTP_HEAD_MAX];
+
+        assert_int_equal(zmtp_write_head(head, cases[i].len, cases[i].more), cases[i].head_len);
+        assert_memory_equal(head, cases[i].head, cases[i].head_len);
+    }
+}
+
+static void frames_are_read_back_as_they_were_added(void **state)
+{
+    static const size_t sizes[] = {0, 1, 254, 255, 256, 257, 65536};
+    static char body[65536];
+    struct zmtp_frame frame;
+    struct buf out;
+    size_t used = 0;
+    size_t pos = 0;
+
+    (void)state;
+    buf_init(&out);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(body, 'a' + (int)i, sizes[i]);
+        zmtp_add_frame(&out, body, sizes[i], i % 2);
+    }
+    assert_false(out.failed);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(body, 'a' + (int)i, sizes[i]);
+        assert_int_equal(read_frame(out.data + pos, out.len - pos, sizes[i], &frame, &used),
+                         NHUB_OK);
+        assert_int_equal(frame.len, sizes[i]);
+        assert_memory_equal(frame.bytes, body, sizes[i]);
+        assert_int_equal(frame.more, i % 2);
+        assert_false(frame.is_command);
+        assert_int_equal(used, sizes[i] + (sizes[i] > 255 ? 9 : 2));
+        pos += used;
+    }
+    assert_int_equal(pos, out.len);
+    buf_fini(&out);
+}
+
+/* Whatever its form; nothing else of it changes. */
+static void a_frame_is_made_the_last_of_its_message(void **state)
+{
+    char frames[][12] = {"\1\3abc", "\0\3abc", "\3\0\0\0\0\0\0\0\1a", "\2\0\0\0\0\0\0\0\1a"};
+    static const char last[][12] = {"\0\3abc", "\0\3abc", "\2\0\0\0\0\0\0\0\1a",
+                                    "\2\0\0\0\0\0\0\0\1a"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        zmtp_set_last(frames[i]);
+        assert_memory_equal(frames[i], last[i], sizeof last[i]);
+    }
+}
+
+/* ---- commands ---- */
+
+static void an_error_is_written_byte_by_byte(void **state)
+{
+    static const char expected[] = "\4\12\5ERROR\3no!"
+                                   "\4\7\5ERROR\0";
+    char why[201] = {0};
+    struct zmtp_frame frame;
+    struct buf out;
+    size_t used = 0;
+
+    (void)state;
+    buf_init(&out);
+    zmtp_add_error(&out, "no!");
+    zmtp_add_error(&out, "");
+    assert_int_equal(out.len, sizeof expected - 1);
+    assert_memory_equal(out.data, expected, sizeof expected - 1);
+    buf_reset(&out);
+    memset(why, 'w', 200);
+    zmtp_add_error(&out, why);
+    assert_false(out.failed);
+    assert_int_equal(read_frame(out.data, out.len, 255, &frame, &used), NHUB_OK);
+    assert_int_equal(used, out.len);
+    assert_true(frame.is_command && !frame.more);
+    assert_int_equal(frame.len, 207);
+    assert_memory_equal(frame.bytes, "\5ERROR\310w", 8);
+    buf_fini(&out);
+}
+
+/* What a command of exactly these bytes is answered. */
+static void assert_answer(const char *body, size_t len, bool is_command, const char *expected,
+                          size_t expected_len)
+{
+    char *copy = exact_copy(body, len);
+    const struct zmtp_frame command = {.bytes = copy, .len = len, .is_command = is_command};
+    struct buf out;
+
+    buf_init(&out);
+    buf_add_char(&out, 'x');
+    zmtp_add_pong(&out, &command);
+    assert_false(out.failed);
+    assert_int_equal(out.len, 1 + expected_len);
+    assert_memory_equal(out.data, "x", 1);
+    assert_memory_equal(out.data + 1, expected, expected_len);
+    buf_fini(&out);
+    free(copy);
+}
+
+static void a_ping_is_answered_with_its_context(void **state)
+{
+    static const char ping[] = "\4PING\377\1sixteen  letters";
+    static const char pong[] = "\4\25\4PONGsixteen  letters";
+
+    (void)state;
+    assert_answer(BYTES("\4PING\0\0"), true, BYTES("\4\5\4PONG"));
+    for (size_t context = 1; context <= 16; context++) {
+        char expected[sizeof pong];
+
+        memcpy(expected, pong, sizeof expected);
+        expected[1] = (char)(5 + context);
+        assert_answer(ping, 7 + context, true, expected, 7 + context);
+    }
+}
+
+static void nothing_else_is_answered(void **state)
+{
+    static const char ping[] = "\4PING\0\0";
+
+    (void)state;
+    for (size_t len = 0; len < sizeof ping - 1; len++) {
+        assert_answer(ping, len, true, "", 0);
+    }
+    assert_answer(BYTES("\4PING\0\0"), false, "", 0); /* a message */
+    assert_answer(BYTES("\4PING\0\0seventeen letters"), true, "", 0);
+    assert_answer(BYTES("\4ping\0\0"), true, "", 0);
+    assert_answer(BYTES("\5PING\0\0"), true, "", 0);
+    assert_answer(BYTES("\4PONG\0\0"), true, "", 0);
+    assert_answer(BYTES("\5ERROR\0\0"), true, "", 0);
+}
+
 /* ---- no memory ---- */
 
 /* All that is written for a connection, with a body that lets the buffer grow several times. */
@@ -417,6 +570,9 @@ static void write_all(struct buf *out)
     begin = zmtp_begin(out);
     buf_add(out, body, sizeof body);
     zmtp_end(out, begin);
+    zmtp_add_frame(out, body, sizeof body, true);
+    zmtp_add_pong(out, &(struct zmtp_frame){.bytes = "\4PING\0\0", .len = 7, .is_command = true});
+    zmtp_add_error(out, "a reason that is longer than what is left of the room in the buffer");
 }
 
 static void no_memory_is_seen_in_the_buffer(void **state)
@@ -485,6 +641,12 @@ int main(void)
         cmocka_unit_test(a_length_near_the_largest_does_not_wrap),
         cmocka_unit_test(a_message_is_read_back_as_it_was_built),
         cmocka_unit_test(a_message_has_a_head_of_nine_bytes),
+        cmocka_unit_test(a_head_has_the_shortest_form),
+        cmocka_unit_test(frames_are_read_back_as_they_were_added),
+        cmocka_unit_test(a_frame_is_made_the_last_of_its_message),
+        cmocka_unit_test(an_error_is_written_byte_by_byte),
+        cmocka_unit_test(a_ping_is_answered_with_its_context),
+        cmocka_unit_test(nothing_else_is_answered),
         cmocka_unit_test(no_memory_is_seen_in_the_buffer),
         cmocka_unit_test(a_message_without_memory_for_its_head_is_left_alone),
     };
