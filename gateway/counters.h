@@ -98,6 +98,7 @@ struct gateway_counters {
     counter events_in_total;        /* received from the hub, duplicates not counted */
     counter events_duplicate_total; /* seen twice on the link, dropped */
     counter refilled_total;         /* fetched because of a hole */
+    counter received_seq;           /* number of the last event that streams begin behind */
     counter events_skipped_total;   /* left for a refill: the stream loop is behind */
     counter link_losses_total;
     counter feed_waiting_bytes; /* from the hub link, not yet seen by the stream loop */

@@ -116,7 +116,6 @@ struct hub_link_status {
     char reason[96]; /* why not ready, "" when ready: "no answer from hub at 127.0.0.1:4247 for 12
                         s" … */
     struct position head; /* last position seen from the hub */
-    uint64_t received_seq;
     uint64_t oldest_seq;
     int64_t answer_age_ms; /* -1 = never */
     uint64_t in_flight, waiting;

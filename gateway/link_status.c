@@ -75,7 +75,6 @@ void link_status_read(struct link_status *s, struct hub_link_status *out)
     out->connected = report.is_up && out->answer_age_ms < LINK_DEAD_SEEN_MS;
     out->caught_up = out->connected && report.is_caught_up;
     out->head = report.head;
-    out->received_seq = report.received_seq;
     out->oldest_seq = report.oldest_seq;
     out->in_flight = report.in_flight;
     out->waiting = report.waiting;

@@ -235,6 +235,7 @@ void fanout_feed(struct fanout *f, struct feed_item **item_p)
         feed_link(f, item);
         break;
     }
+    counter_set(&f->counters->received_seq, cache_head(f->cache)->seq);
     feed_item_free(item_p);
 }
 

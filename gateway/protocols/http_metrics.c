@@ -163,8 +163,10 @@ static void write_rates(const struct http_figures *f, struct buf *out)
     }
 }
 
-static void write_link(const struct hub_link_status *link, struct buf *out)
+static void write_link(const struct http_figures *f, struct buf *out)
 {
+    const struct hub_link_status *link = &f->link;
+
     single(out, "notifyhub_link_connected", "gauge", "1 while the hub answers",
            link->connected ? 1 : 0);
     single(out, "notifyhub_link_caught_up", "gauge", "1 when the hub's events are all here",
@@ -175,7 +177,7 @@ static void write_link(const struct hub_link_status *link, struct buf *out)
     single(out, "notifyhub_link_seq", "gauge", "Last number known to be given out by the hub",
            (double)link->head.seq);
     single(out, "notifyhub_link_received_seq", "gauge", "Number of the last event received",
-           (double)link->received_seq);
+           (double)counter_get(&f->gateway->counters.received_seq));
     single(out, "notifyhub_link_publishes_in_flight", "gauge", "Publishes without an answer yet",
            (double)link->in_flight);
     single(out, "notifyhub_link_publishes_waiting", "gauge", "Publishes not sent yet",
@@ -324,7 +326,7 @@ void http_metrics_write(const struct http_figures *f, struct buf *out)
 
     write_process(f, out);
     write_loops(f, out);
-    write_link(&f->link, out);
+    write_link(f, out);
     write_counters(c, out);
     write_by_door(c, out);
     write_refusals(c, out);

@@ -185,7 +185,7 @@ static void write_link(const struct http_figures *f, struct buf *out)
     text(out, "reason", link->reason);
     text(out, "epoch", link->head.epoch);
     number(out, "seq", link->head.seq);
-    number(out, "received_seq", link->received_seq);
+    number(out, "received_seq", counter_get(&f->gateway->counters.received_seq));
     number(out, "oldest_seq", link->oldest_seq);
     key(out, "answer_age_ms");
     buf_add_i64(out, link->answer_age_ms);
