@@ -498,6 +498,45 @@ static void pings_of_a_client_that_does_not_read_do_not_pile_up(void **state)
     stop(&x);
 }
 
+/* Who asks and does not read is not read either, after a while; nothing that was read already is
+ * lost over that. */
+static void a_client_that_is_not_read_for_a_while_loses_nothing(void **state)
+{
+    /* The answers to 2666 of them are as many bytes as may wait; what is behind that came with the
+     * same look. */
+    const uint64_t count = 2688;
+    const int64_t limit_ms = clock_mono_ms() + 10000;
+    struct fixture x;
+    struct buf message;
+    uint64_t want = 1;
+    int pongs = 0;
+    char text[64];
+
+    (void)state;
+    start(&x, "/ws?event_type=t");
+    for (uint64_t i = 1; i <= 120; i++) { /* until its connection is full */
+        feed_made(x.bench, FEED_EVENT, make_event(EPOCH_A, i, "t", 50000));
+        turns(&x, 2);
+    }
+    for (uint64_t i = 1; i <= count; i++) {
+        (void)snprintf(text, sizeof text, "{\"op\":\"ping\",\"id\":%" PRIu64 "}", i);
+        say(&x, WS_TEXT, text);
+        turns(&x, i % 64 == 0 ? 1 : 0); /* many come with one look */
+    }
+    buf_init(&message);
+    while (want <= count) {
+        assert_true(read_and_turn(&x) && clock_mono_ms() < limit_ms);
+        while (next(&x, &message, &pongs)) {
+            if (strstr(buf_cstr(&message), "\"pong\"")) {
+                (void)snprintf(text, sizeof text, "{\"op\":\"pong\",\"id\":%" PRIu64 "}", want++);
+                assert_string_equal(buf_cstr(&message), text);
+            }
+        }
+    }
+    buf_fini(&message);
+    stop(&x);
+}
+
 /* Too long is known from the head of a frame already. */
 static void a_message_is_refused_before_it_is_read(void **state)
 {
@@ -570,6 +609,7 @@ int main(void)
         cmocka_unit_test(a_close_that_is_not_answered_ends_by_itself),
         cmocka_unit_test(control_frames_fall_between_fragments),
         cmocka_unit_test(pings_of_a_client_that_does_not_read_do_not_pile_up),
+        cmocka_unit_test(a_client_that_is_not_read_for_a_while_loses_nothing),
         cmocka_unit_test(a_message_is_refused_before_it_is_read),
         cmocka_unit_test(what_came_with_the_head_is_carried_out),
         cmocka_unit_test(a_host_may_be_empty),
