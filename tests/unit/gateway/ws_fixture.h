@@ -114,15 +114,9 @@ static inline struct ws_opening *take_head(struct fixture *x, int fd)
     return opening;
 }
 
-/* behind: a frame that is sent with the head, with a payload of two bytes; "" = none. */
-static inline void start_with(struct fixture *x, const char *target, const char *host,
-                              const char *behind)
+static inline void open_room(struct fixture *x)
 {
     const struct event_loop_hooks hooks = {before_wait, woken, x};
-    char request[512];
-    int server = -1;
-    const char *end = NULL;
-    struct ws_opening *opening = NULL;
 
     memset(x, 0, sizeof *x);
     x->bench = bench_create_sized(1000, 8 << 20, 64 << 20);
@@ -134,13 +128,39 @@ static inline void start_with(struct fixture *x, const char *target, const char 
     x->env.fanout = x->bench->f;
     assert_int_equal(event_loop_create(&x->loop, &hooks), NHUB_OK);
     assert_int_equal(ws_create(&x->ws, x->loop, &x->env), NHUB_OK);
-    connect_pair(&x->client, &server);
+}
+
+static inline void close_room(struct fixture *x)
+{
+    ws_destroy(&x->ws);
+    event_loop_destroy(&x->loop);
+    buf_fini(&x->got);
+    bench_destroy(x->bench);
+}
+
+static inline void send_head(struct fixture *x, const char *target, const char *host)
+{
+    char request[512];
+
     (void)snprintf(
         request, sizeof request,
         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
         target, host);
     assert_int_equal(send(x->client, request, strlen(request), 0), strlen(request));
+}
+
+/* behind: a frame that is sent with the head, with a payload of two bytes; "" = none. */
+static inline void start_with(struct fixture *x, const char *target, const char *host,
+                              const char *behind)
+{
+    int server = -1;
+    const char *end = NULL;
+    struct ws_opening *opening = NULL;
+
+    open_room(x);
+    connect_pair(&x->client, &server);
+    send_head(x, target, host);
     if (behind[0] != '\0') {
         assert_int_equal(send(x->client, behind, 8, 0), 8);
     }
@@ -174,10 +194,7 @@ static inline void stop(struct fixture *x)
         turns(x, 1);
     }
     assert_int_equal(ws_count(x->ws), 0);
-    ws_destroy(&x->ws);
-    event_loop_destroy(&x->loop);
-    buf_fini(&x->got);
-    bench_destroy(x->bench);
+    close_room(x);
 }
 
 /* The next whole message, its text in out; pongs are counted. False when it is not there yet. */
