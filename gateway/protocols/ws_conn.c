@@ -468,7 +468,8 @@ void ws_conn_tick(struct ws_conn *conn)
     ws_consume_tick(&conn->consumers);
 }
 
-/* A payload makes the library tell us of the pong. */
+/* The pong is a sign of life, as all else that comes. Behind bytes that wait it would tell nothing.
+ */
 void ws_conn_ping(struct ws_conn *conn)
 {
     static const unsigned char ping[] = {0x80 | WS_PING, 2, 'n', 'h'};

@@ -3,8 +3,8 @@
  * extension.
  *
  * A text longer than WS_FRAGMENT goes out as a message of several frames (section 5.4), each of
- * WS_FRAGMENT bytes but the last, so that a long message can be written in bounded steps and the
- * library's control frames still fall between frames.
+ * WS_FRAGMENT bytes but the last, so that a long message can be written in bounded steps and
+ * control frames still fall between frames.
  * Threads: any; pure functions.
  */
 #ifndef GATEWAY_PROTOCOLS_WS_FRAME_H
