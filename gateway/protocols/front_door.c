@@ -155,7 +155,7 @@ static enum view look(struct front_door *door, int fd)
         return http_view(&door->head);
     case HTTP_HEAD_MALFORMED:
     default:
-        return VIEW_MALFORMED; /* the HTTP server would answer with a page of its own */
+        return VIEW_MALFORMED;
     }
 }
 
