@@ -5,7 +5,6 @@
 
 #define FIN   0x80U
 #define LEN16 126U
-#define LEN64 127U
 
 static size_t head_size(size_t payload_len)
 {
@@ -68,36 +67,4 @@ void ws_message_add(struct buf *out, const void *payload, size_t payload_len)
     if (buf_reserve(out, size) == NHUB_OK) {
         out->len += ws_message_write(out->data + out->len, payload, payload_len);
     }
-}
-
-nhub_err ws_frame_parse(const void *bytes, size_t len, struct ws_frame *out)
-{
-    const unsigned char *p = bytes;
-    uint64_t payload = 0;
-    size_t head = 2;
-
-    if (len < 2 || (p[1] & 0x80U) != 0 || (p[0] & 0x70U) != 0) {
-        return NHUB_EPROTO;
-    }
-    payload = p[1];
-    if (payload == LEN16 || payload == LEN64) {
-        const size_t more = payload == LEN16 ? 2 : 8;
-
-        if (len < 2 + more) {
-            return NHUB_EPROTO;
-        }
-        payload = 0;
-        for (size_t i = 0; i < more; i++) {
-            payload = payload << 8 | p[2 + i];
-        }
-        head += more;
-    }
-    if (payload > len - head) {
-        return NHUB_EPROTO;
-    }
-    out->opcode = (enum ws_opcode)(p[0] & 0x0fU);
-    out->final = (p[0] & FIN) != 0;
-    out->head_len = head;
-    out->payload_len = (size_t)payload;
-    return NHUB_OK;
 }

@@ -32,14 +32,4 @@ size_t ws_message_size(size_t payload_len);
 size_t ws_message_write(char *out, const void *payload, size_t payload_len);
 void ws_message_add(struct buf *out, const void *payload, size_t payload_len);
 
-struct ws_frame {
-    enum ws_opcode opcode;
-    bool final;
-    size_t head_len;
-    size_t payload_len;
-};
-/* Reads the head of one of our own frames. Errors: NHUB_EPROTO when the bytes do not hold a whole
- * unmasked frame. */
-NHUB_MUST_USE nhub_err ws_frame_parse(const void *bytes, size_t len, struct ws_frame *out);
-
 #endif

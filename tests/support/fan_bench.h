@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "gateway/fanout/fanout.h"
 #include "gateway/fanout/render.h"
-#include "gateway/protocols/ws_frame.h"
+#include "ws_frame_parse.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -316,7 +316,7 @@ static inline nhub_err resume_from(struct fake_session *fake, const char *patter
  * in *out; false when there is none. */
 static inline bool next_message(struct fake_session *fake, struct buf *out)
 {
-    struct ws_frame frame;
+    struct ws_frame frame = {.final = false};
     const size_t start = fake->read;
 
     buf_reset(out);

@@ -201,7 +201,7 @@ static inline void stop(struct fixture *x)
 static inline bool next(struct fixture *x, struct buf *out, int *pongs)
 {
     size_t at_byte = x->at;
-    struct ws_frame frame;
+    struct ws_frame frame = {.final = false};
 
     buf_reset(out);
     while (ws_frame_parse(x->got.data + at_byte, x->got.len - at_byte, &frame) == NHUB_OK) {
