@@ -291,12 +291,24 @@ static struct input unpack(struct http_conn *conn)
     return in;
 }
 
+/* False: there is no memory for it, and the connection must end. A suspended request still belongs
+ * to whoever wakes it; so its connection ends with its answer. */
 static bool pack(struct http_conn *conn, const struct input *in)
 {
+    struct http_request *r = conn->request;
+
     if (in->len > 0) {
         buf_add(&conn->in, in->p, in->len);
     }
-    return !conn->in.failed;
+    if (!conn->in.failed) {
+        return true;
+    }
+    buf_fini(&conn->in);
+    if (!r || r->phase != HTTP_PHASE_SUSPENDED) {
+        return false;
+    }
+    r->keeps_alive = false;
+    return true;
 }
 
 void http_conn_turn(struct http_conn *conn)

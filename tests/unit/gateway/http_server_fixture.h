@@ -44,6 +44,7 @@ static struct {
     bool is_connected;
     const char *not_ready;
     const char *stuck;
+    void (*handed_over)(void); /* in the HTTP thread, with a stream or a page */
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static inline void answer_job(struct publish_job *job)
@@ -115,6 +116,9 @@ void stream_loop_open_sse(struct stream_loop *loop, struct sse_open *open)
     pthread_mutex_lock(&world.lock);
     world.stream = open;
     pthread_mutex_unlock(&world.lock);
+    if (world.handed_over) {
+        world.handed_over();
+    }
 }
 
 void stream_loop_history(struct stream_loop *loop, struct history_job *job)
@@ -123,6 +127,9 @@ void stream_loop_history(struct stream_loop *loop, struct history_job *job)
     buf_printf(&job->page, "{\"events\":[],\"patterns\":%zu}", job->query.pattern_count);
     job->err = NHUB_OK;
     job->done(job);
+    if (world.handed_over) {
+        world.handed_over();
+    }
 }
 
 void stream_loop_clients(struct stream_loop *loop, struct clients_job *job)
@@ -179,6 +186,7 @@ static inline int set_up(void **state)
     world.is_connected = true;
     world.not_ready = NULL;
     world.stuck = NULL;
+    world.handed_over = NULL;
     log_open("test", 2, LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
     buf_init(&error);
     settings_options(&f->settings, &f->options);
