@@ -67,6 +67,9 @@ static bool is_ended(struct http_conn *conn)
 {
     char byte;
 
+    if (!list_empty(&conn->again)) {
+        return false; /* there is something to read that the kernel no longer has */
+    }
     if (conn->is_end_checked) {
         return false; /* an end that arrives by itself is noticed */
     }

@@ -32,6 +32,7 @@ static int set_up(void **state)
     f->client = pair[0];
     f->conn.fd = pair[1];
     f->conn.idle_since_ms = NOW_MS;
+    list_init(&f->conn.again);
     f->request.gateway = &f->gateway;
     f->request.conn = &f->conn;
     f->request.deadline_ms = NOW_MS + 10;
@@ -169,6 +170,25 @@ static void a_client_that_ended_is_noticed_once_everything_is_read(void **state)
     expect_silence(f, true);
 }
 
+static void a_client_that_ended_is_served_what_was_read_already(void **state)
+{
+    struct fixture *f = *state;
+    struct list turns; /* of connections whose input was not used up */
+
+    list_init(&turns);
+    list_append(&turns, &f->conn.again);
+    shutdown(f->client, SHUT_WR);
+    http_conns_sweep(&f->conns, NOW_MS);
+    expect_silence(f, false);
+    f->conn.request = &f->request;
+    f->request.phase = HTTP_PHASE_BODY;
+    http_conns_sweep(&f->conns, NOW_MS);
+    expect_silence(f, false);
+    list_remove(&f->conn.again);
+    http_conns_sweep(&f->conns, NOW_MS);
+    expect_answer(f, "HTTP/1.1 400 ", REJECT_BAD_REQUEST);
+}
+
 static void a_body_that_ends_early_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -191,6 +211,7 @@ int main(void)
         TEST(suspended_requests_and_streams_have_no_limit_here),
         TEST(an_answer_that_nobody_reads_ends),
         TEST(a_client_that_ended_is_noticed_once_everything_is_read),
+        TEST(a_client_that_ended_is_served_what_was_read_already),
         TEST(a_body_that_ends_early_is_told),
     };
 
