@@ -3,7 +3,7 @@
  */
 #include "gateway/protocols/http_chunks.h"
 
-/* A size has at most so many digits: it fits, and no chunk of ours is ever as long. */
+/* A size is below this: it fits, and no chunk of ours is ever as long. */
 #define SIZE_MAX_VALUE (UINT64_C(1) << 48)
 
 static int digit_of(char c)
@@ -23,22 +23,33 @@ static nhub_err go(struct http_chunks *c, bool is_right, enum http_chunks_state 
     return is_right ? NHUB_OK : NHUB_EPROTO;
 }
 
+/* Blanks may stand before an extension, and nothing else behind them. */
+static nhub_err take_size_end(struct http_chunks *c, char byte)
+{
+    if (byte == '\r') {
+        return go(c, true, HTTP_CHUNKS_SIZE_LF);
+    }
+    if (byte == ';') {
+        return go(c, true, HTTP_CHUNKS_EXTENSION);
+    }
+    return go(c, (byte == ' ' || byte == '\t') && ++c->overhead <= HTTP_CHUNKS_EXTENSION_MAX,
+              HTTP_CHUNKS_BLANKS);
+}
+
 static nhub_err take_size(struct http_chunks *c, char byte)
 {
     const int digit = digit_of(byte);
 
     if (digit >= 0) {
         c->left = c->left * 16 + (uint64_t)digit;
-        return go(c, c->left < SIZE_MAX_VALUE, HTTP_CHUNKS_DIGITS);
+        return go(c, c->left < SIZE_MAX_VALUE && ++c->overhead <= HTTP_CHUNKS_DIGITS_MAX,
+                  HTTP_CHUNKS_DIGITS);
     }
     if (c->state == HTTP_CHUNKS_SIZE) {
         return NHUB_EPROTO;
     }
     c->overhead = 0;
-    if (byte == '\r') {
-        return go(c, true, HTTP_CHUNKS_SIZE_LF);
-    }
-    return go(c, byte == ';' || byte == ' ' || byte == '\t', HTTP_CHUNKS_EXTENSION);
+    return take_size_end(c, byte);
 }
 
 static nhub_err take_extension(struct http_chunks *c, char byte)
@@ -66,6 +77,8 @@ static nhub_err take_byte(struct http_chunks *c, char byte)
     case HTTP_CHUNKS_SIZE:
     case HTTP_CHUNKS_DIGITS:
         return take_size(c, byte);
+    case HTTP_CHUNKS_BLANKS:
+        return take_size_end(c, byte);
     case HTTP_CHUNKS_EXTENSION:
         return take_extension(c, byte);
     case HTTP_CHUNKS_SIZE_LF:
@@ -74,6 +87,7 @@ static nhub_err take_byte(struct http_chunks *c, char byte)
     case HTTP_CHUNKS_DATA_CR:
         return go(c, byte == '\r', HTTP_CHUNKS_DATA_LF);
     case HTTP_CHUNKS_DATA_LF:
+        c->overhead = 0;
         return go(c, byte == '\n', HTTP_CHUNKS_SIZE);
     case HTTP_CHUNKS_TRAILER:
     case HTTP_CHUNKS_TRAILER_LINE:

@@ -13,12 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HTTP_CHUNKS_DIGITS_MAX    16   /* of the size of a chunk, zeros before it among them */
 #define HTTP_CHUNKS_EXTENSION_MAX 1024 /* bytes behind the size of a chunk */
 #define HTTP_CHUNKS_TRAILERS_MAX  8192 /* bytes behind the last chunk */
 
 enum http_chunks_state {
     HTTP_CHUNKS_SIZE, /* before the first digit, the state of a zeroed struct */
     HTTP_CHUNKS_DIGITS,
+    HTTP_CHUNKS_BLANKS, /* behind the digits */
     HTTP_CHUNKS_EXTENSION,
     HTTP_CHUNKS_SIZE_LF,
     HTTP_CHUNKS_DATA,
@@ -34,7 +36,7 @@ enum http_chunks_state {
 struct http_chunks {
     enum http_chunks_state state;
     uint64_t left;   /* of the chunk, or of its size what was read */
-    size_t overhead; /* of the extension, or the trailers */
+    size_t overhead; /* of the size, the extension, or the trailers */
 };
 
 /* Takes bytes from *text until it has a piece of the body, which lies in them, or they are used up

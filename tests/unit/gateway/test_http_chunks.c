@@ -42,8 +42,9 @@ static nhub_err unchunk(const char *text, size_t len, size_t step, char *out, bo
 
 static void a_body_is_the_same_wherever_it_is_cut(void **state)
 {
-    static const char text[] = "5\r\nhello\r\n00A;name=\"a b\"\r\n, chunked \r\n1 \t;x\r\n!\r\n"
-                               "0\r\nTrailer: x\r\nOther: y\r\n\r\n";
+    static const char text[] =
+        "5\r\nhello\r\n000000000000000A;name=\"a b\"\r\n, chunked \r\n1 \t;x\r\n!\r\n"
+        "0\r\nTrailer: x\r\nOther: y\r\n\r\n";
 
     (void)state;
     for (size_t step = 1; step <= sizeof text - 1; step++) {
@@ -95,6 +96,9 @@ static void what_is_none_is_refused(void **state)
         "-1\r\n",
         " 1\r\n",
         "0x1\r\n",
+        "1 1\r\n",
+        "1\t1;x\r\n",
+        "00000000000000001\r\n",
         "1\nx",
         "1\r\r\nx",
         "1\r\nxy",
