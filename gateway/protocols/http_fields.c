@@ -51,29 +51,31 @@ static size_t count_lines(const char *p, const char *end)
     return count;
 }
 
-/* The origin form of a target. An absolute one (section 3.2.2) loses its scheme and authority. */
+/* The origin form of a target. An absolute one (section 3.2.2) loses its scheme and authority;
+ * where its path is empty the byte before it becomes the "/" that is meant. */
 static char *origin_form(char *target)
 {
-    char *start = target;
-
-    if (strncmp(target, "http://", 7) == 0 || strncmp(target, "https://", 8) == 0) {
-        start = strchr(strchr(target, ':') + 3, '/');
+    if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0) {
+        return target;
     }
-    return start;
+    target = strchr(target, ':') + 3;
+    target += strcspn(target, "/?");
+    if (*target != '/') {
+        *--target = '/';
+    }
+    return target;
 }
 
 /* `text` is the copy of the head at `from`; room holds as many bytes as the target has. */
 static void take_target(struct http_fields *out, const struct http_head *head, const char *from,
                         char *text, char *room)
 {
-    static char root[] = "/";
     char *target = text + (head->path.p - from);
     size_t path_len = 0;
     size_t decoded_len = 0;
 
     target[head->path.len + (head->query.p ? head->query.len + 1 : 0)] = '\0';
     target = origin_form(target);
-    target = target ? target : root;
     path_len = strcspn(target, "?");
     out->query = target[path_len] == '?' ? target + path_len + 1 : target + path_len;
     if (query_decode(target, path_len, false, room, &decoded_len) == NHUB_OK) {
