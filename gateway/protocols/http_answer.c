@@ -162,7 +162,7 @@ void http_answer_head(const struct http_answer *a, const char *date, const char 
     buf_add(out, "\r\n", 2);
 }
 
-void http_answer_write(const struct http_answer *a, struct buf *out)
+void http_answer_write(const struct http_answer *a, bool with_body, struct buf *out)
 {
     char date[HTTP_DATE_MAX];
     size_t len = 0;
@@ -170,7 +170,9 @@ void http_answer_write(const struct http_answer *a, struct buf *out)
 
     http_answer_date(clock_wall_us() / 1000000, date);
     http_answer_head(a, date, "close", out);
-    buf_add(out, body, len);
+    if (with_body) {
+        buf_add(out, body, len);
+    }
 }
 
 void http_answer_problem(struct http_request *r, const struct problem *problem)

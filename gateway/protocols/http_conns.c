@@ -36,7 +36,7 @@ void http_conn_answer_by_hand(struct http_request *r)
     struct buf text;
 
     buf_init(&text);
-    http_answer_write(&r->answer, &text);
+    http_answer_write(&r->answer, r->method != HTTP_METHOD_HEAD, &text);
     /* Nothing else waits in this socket's send buffer, so a refusal fits; if it does not after all,
      * a part of it is as good as the reset that would come otherwise. */
     if (!text.failed && send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {

@@ -261,8 +261,8 @@ static enum http_method method_of(const char *text)
 /* RFC 9112, section 9.3. */
 static bool keeps_alive(const struct http_fields *f)
 {
-    return f->is_http11 ? !http_fields_list(f, "Connection", "close")
-                        : http_fields_list(f, "Connection", "keep-alive");
+    return !http_fields_list(f, "Connection", "close") &&
+           (f->is_http11 || http_fields_list(f, "Connection", "keep-alive"));
 }
 
 static bool waits_for_our_word(const struct http_request *r)
@@ -286,9 +286,6 @@ static const char *wrong_with(const struct http_request *r)
 
 static void take_head(struct http_request *r)
 {
-    r->path = r->fields.path;
-    r->query = r->fields.query;
-    r->method = method_of(r->fields.method);
     r->keeps_alive = keeps_alive(&r->fields);
     r->declared = http_upload_declared(r);
     r->body_left = r->declared > 0 ? (uint64_t)r->declared : 0;
@@ -306,6 +303,9 @@ void http_exchange_head(struct http_request *r, const char *text, size_t len)
                              err == NHUB_EPROTO ? "the head is malformed" : "out of memory");
         return;
     }
+    r->path = r->fields.path;
+    r->query = r->fields.query;
+    r->method = method_of(r->fields.method); /* a refusal's form depends on it */
     wrong = wrong_with(r);
     if (wrong) {
         http_exchange_refuse(r, REJECT_BAD_REQUEST, wrong);

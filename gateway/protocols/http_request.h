@@ -161,7 +161,7 @@ void http_answer_date(int64_t wall_s, char out[HTTP_DATE_MAX]); /* RFC 9110, sec
 /* The bytes behind the head, for other methods than HEAD; in the answer's or its page's memory. */
 const char *http_answer_body(const struct http_answer *a, size_t *out_len);
 /* The whole answer as it stands on the wire, with "Connection: close". */
-void http_answer_write(const struct http_answer *a, struct buf *out);
+void http_answer_write(const struct http_answer *a, bool with_body, struct buf *out);
 const char *http_status_phrase(unsigned status);
 
 /* Refusals: counted under the request's door, answered as problem+json. */

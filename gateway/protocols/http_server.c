@@ -78,7 +78,7 @@ static void turn_away(struct http_server *server, int fd)
     answer.status = problem_status(problem.reason);
     answer.content_type = PROBLEM_CONTENT_TYPE;
     problem_render(&problem, &answer.body);
-    http_answer_write(&answer, &text);
+    http_answer_write(&answer, true, &text);
     while (recv(fd, (char[4096]){0}, 4096, MSG_DONTWAIT) > 0) {
     } /* unread bytes would turn the close into a reset that overtakes the answer */
     NHUB_IGNORE(send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0);

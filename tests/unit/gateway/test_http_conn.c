@@ -92,7 +92,7 @@ static void the_connection_lasts_as_long_as_both_want(void **state)
         {"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: TE, close\r\n\r\n", "close", true},
         {"GET /livez HTTP/1.0\r\n\r\n", "close", true},
         {"GET /livez HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "keep-alive", false},
-        {"GET /livez HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", "keep-alive", false},
+        {"GET /livez HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", "close", true},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -215,6 +215,34 @@ static void answers_without_a_body(void **state)
     close(fd);
 }
 
+static void a_refused_head_request_has_no_body_either(void **state)
+{
+    static const struct {
+        const char *text;
+        int status;
+    } cases[] = {
+        {"HEAD /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+        {"HEAD /livez HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400},
+        /* Told before its body is there. */
+        {"HEAD /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 404},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int fd = dial(*state);
+        char head[4096] = "";
+        size_t n = 0;
+
+        say(fd, cases[i].text);
+        while (!strstr(head, "\r\n\r\n")) {
+            assert_true(n + 1 < sizeof head && read_byte(fd, &head[n++], 5000));
+        }
+        assert_int_equal(atoi(head + 9), cases[i].status);
+        assert_non_null(strstr(head, "\r\nContent-Length: "));
+        expect_end(fd);
+        close(fd);
+    }
+}
+
 static void a_slow_reader_gets_all_of_a_long_answer(void **state)
 {
     struct fixture *f = *state;
@@ -296,6 +324,7 @@ int main(int argc, char **argv)
         TEST(a_head_that_is_too_large_is_told),
         TEST(a_head_up_to_the_limit_is_read),
         TEST(answers_without_a_body),
+        TEST(a_refused_head_request_has_no_body_either),
         TEST(a_slow_reader_gets_all_of_a_long_answer),
         TEST(a_client_that_ends_its_direction_is_still_answered),
         TEST(a_client_that_leaves_while_it_waits_is_forgotten_after_its_answer),
