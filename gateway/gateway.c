@@ -88,6 +88,7 @@ static void say_ceiling(const struct memory_ceiling *c)
              log_uint("link", c->part[MEMORY_LINK]),
              log_uint("publishes", c->part[MEMORY_PUBLISHES]),
              log_uint("groups", c->part[MEMORY_GROUPS]), log_uint("bodies", c->part[MEMORY_BODIES]),
+             log_uint("messages", c->part[MEMORY_MESSAGES]),
              log_uint("connections", c->part[MEMORY_CONNECTIONS]),
              log_uint("kernel_send_buffers", c->part[MEMORY_KERNEL]));
 }

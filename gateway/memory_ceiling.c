@@ -43,6 +43,7 @@ void memory_ceiling_compute(struct memory_ceiling *out, const struct settings *s
     out->part[MEMORY_PUBLISHES] = 2 * MEMORY_PUBLISH_BYTES;
     out->part[MEMORY_GROUPS] = streams / MEMORY_GROUPS_SHARE + MEMORY_FETCHES_BYTES;
     out->part[MEMORY_BODIES] = MEMORY_BODIES_COUNT * settings->gateway.max_body_bytes;
+    out->part[MEMORY_MESSAGES] = MEMORY_MESSAGES_BYTES(settings);
     out->part[MEMORY_CONNECTIONS] = max_connections * CONNECTION_BYTES;
     for (int i = 0; i < MEMORY_ALLOCATOR; i++) {
         out->part[MEMORY_ALLOCATOR] += out->part[i] / ALLOCATOR_SHARE;

@@ -20,6 +20,7 @@
     X(MEMORY_PUBLISHES, "publishes")        /* on their way to the hub */                          \
     X(MEMORY_GROUPS, "groups")              /* fetched for consumers, not yet sent */              \
     X(MEMORY_BODIES, "bodies")              /* bodies of requests, pages of history going out */   \
+    X(MEMORY_MESSAGES, "messages")          /* of WebSocket clients, that are not whole yet */     \
     X(MEMORY_CONNECTIONS, "connections")    /* gateway.max_connections, idle */                    \
     X(MEMORY_ALLOCATOR, "allocator")        /* what free memory is lost in pieces */               \
     X(MEMORY_KERNEL, "kernel_send_buffers") /* of streams; not resident */
@@ -45,6 +46,11 @@ void memory_ceiling_compute(struct memory_ceiling *out, const struct settings *s
 #define MEMORY_FEED_BYTES    ((uint64_t)64 << 20) /* from the link to the stream loop */
 #define MEMORY_PUBLISH_BYTES ((uint64_t)64 << 20) /* jobs that wait or are in flight */
 #define MEMORY_BODIES_COUNT  32                   /* bodies of the largest size at once */
+/* Messages of the largest size at once, with an op around each event, in buffers that have doubled
+ * up to it. */
+#define MEMORY_MESSAGES_COUNT    32
+#define MEMORY_MESSAGE_MAX(s)    ((s)->gateway.max_event_bytes + (uint64_t)4096)
+#define MEMORY_MESSAGES_BYTES(s) (2 * MEMORY_MESSAGES_COUNT * MEMORY_MESSAGE_MAX(s))
 /* What all fetches under way may bring together, if each asks for no less than … */
 #define MEMORY_FETCHES_BYTES ((uint64_t)64 << 20)
 #define MEMORY_FETCH_MIN     ((uint64_t)64 * 1024)

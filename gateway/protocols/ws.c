@@ -55,6 +55,7 @@ nhub_err ws_create(struct ws_server **out, struct event_loop *loop, struct ws_en
     server->room.loop = loop;
     server->room.env = env;
     list_init(&server->room.peers);
+    list_init(&server->room.receiving);
     buf_init(&server->room.opening);
     *out = server;
     return NHUB_OK;

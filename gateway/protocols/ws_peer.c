@@ -18,10 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PING_MS        30000
-#define SILENT_MS      75000 /* no sign of life: half-open */
-#define CLOSE_WAIT_MS  10000 /* for what waits and the closing handshake */
-#define ENVELOPE_BYTES 4096  /* of an op around an event */
+#define PING_MS       30000
+#define SILENT_MS     75000 /* no sign of life: half-open */
+#define CLOSE_WAIT_MS 10000 /* for what waits and the closing handshake */
 
 struct ws_peer {
     /* What a write needs lies together. */
@@ -38,16 +37,32 @@ struct ws_peer {
     struct ws_conn *conn;
     struct ws_reader reader;
     struct list link;
-    struct buf message; /* of several parts, so far */
-    struct buf control; /* the same of a control frame */
-    struct buf unread;  /* came before the pause */
-    struct buf pong;    /* the latest that waits for the socket */
+    struct buf message;    /* of several parts, so far; */
+    size_t message_bytes;  /* charged to the room for it; */
+    struct list receiving; /* in the room's list meanwhile */
+    struct buf control;    /* the same of a control frame */
+    struct buf unread;     /* came before the pause */
+    struct buf pong;       /* the latest that waits for the socket */
     int64_t heard_ms, pinged_ms, closing_ms;
     const char *close_reason;
     size_t closing_bytes; /* charged to the room while a blocked one closes */
     int send_buffer;
     struct watch watch;
 };
+
+/* The part of a message is somebody else's now, or nobody's. */
+static void uncharge_message(struct ws_peer *p)
+{
+    p->room->message_bytes -= p->message_bytes;
+    p->message_bytes = 0;
+    list_remove(&p->receiving);
+}
+
+static void drop_message(struct ws_peer *p)
+{
+    uncharge_message(p);
+    buf_fini(&p->message);
+}
 
 void ws_peer_free(struct ws_peer *p)
 {
@@ -61,8 +76,8 @@ void ws_peer_free(struct ws_peer *p)
     ws_conn_destroy(&p->conn);
     room->closing_bytes -= p->closing_bytes;
     fanout_return_send_buffer(room->env->fanout, (size_t)p->send_buffer);
+    drop_message(p);
     buf_fini(&p->rest);
-    buf_fini(&p->message);
     buf_fini(&p->control);
     buf_fini(&p->unread);
     buf_fini(&p->pong);
@@ -216,6 +231,7 @@ static void peer_close(void *context, int code, const char *reason)
     p->close_code = code;
     p->close_reason = reason;
     p->closing_ms = clock_mono_ms();
+    drop_message(p); /* nothing is carried out any more */
     if (p->rest.len > 0 && !may_linger(p)) {
         kill_peer(p);
         return;
@@ -240,13 +256,32 @@ static const struct ws_transport_ops peer_ops = {peer_write, peer_held, peer_add
 static void refuse_message(struct ws_peer *p, enum reject_reason reason, int code, const char *text)
 {
     ws_conn_count_reject(p->room->env, reason);
-    buf_fini(&p->message);
     peer_close(p, code, text);
+}
+
+/* Whoever is longest at a message makes room for the others: it may never be whole. */
+static void charge_message(struct ws_peer *p)
+{
+    struct ws_room *room = p->room;
+    const size_t most = (size_t)MEMORY_MESSAGES_BYTES(room->env->settings);
+
+    if (p->message_bytes == 0) {
+        list_append(&room->receiving, &p->receiving);
+    }
+    room->message_bytes += p->message.cap - p->message_bytes;
+    p->message_bytes = p->message.cap;
+    while (room->message_bytes > most) {
+        struct ws_peer *longest = list_entry(room->receiving.next, struct ws_peer, receiving);
+
+        drop_message(longest);
+        refuse_message(longest, REJECT_OVERLOADED, WS_TRY_LATER,
+                       "too many messages are on their way");
+    }
 }
 
 static void on_message(struct ws_peer *p, const struct ws_part *part)
 {
-    const size_t limit = (size_t)p->room->env->settings->gateway.max_event_bytes + ENVELOPE_BYTES;
+    const size_t limit = (size_t)MEMORY_MESSAGE_MAX(p->room->env->settings);
     const size_t left = limit > p->message.len ? limit - p->message.len : 0;
 
     if (!p->conn || p->close_code != 0) {
@@ -270,9 +305,12 @@ static void on_message(struct ws_peer *p, const struct ws_part *part)
     } else if (part->is_last) {
         struct buf message = p->message;
 
+        uncharge_message(p);
         buf_init(&p->message);
         ws_conn_message(p->conn, message.data, message.len);
         buf_fini(&message);
+    } else if (p->message.cap > 0) {
+        charge_message(p);
     }
 }
 
@@ -512,6 +550,7 @@ void ws_peer_open(struct ws_room *room, struct ws_opening **opening_p)
     p->watch.ready = on_ready;
     p->heard_ms = clock_mono_ms();
     p->pinged_ms = p->heard_ms;
+    list_init(&p->receiving);
     list_append(&room->peers, &p->link);
     room->count++;
     prepare_socket(p);

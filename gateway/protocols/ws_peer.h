@@ -31,9 +31,11 @@ struct ws_room {
     struct ws_env *env;      /* borrowed */
     struct list peers;       /* struct ws_peer by its link */
     size_t count;
-    size_t closing_bytes; /* held by peers that close and do not read */
-    bool is_closing;      /* new ones are sent away */
-    struct buf opening;   /* what the peer that is being opened gets in one packet */
+    size_t closing_bytes;  /* held by peers that close and do not read */
+    struct list receiving; /* those with a part of a message, the longest at it first */
+    size_t message_bytes;  /* held by these parts */
+    bool is_closing;       /* new ones are sent away */
+    struct buf opening;    /* what the peer that is being opened gets in one packet */
     char bytes[WS_READ_SIZE];
 };
 

@@ -232,6 +232,30 @@ def test_an_endless_message_in_fragments_is_refused(gateway):
         assert ws.wait_close() == 1009
 
 
+def test_messages_that_never_end_are_bounded_together(hub, start_gateway):
+    """Whoever is longest at a message makes room; the one who has just begun can go on."""
+    gateway = start_gateway(hub, "--gateway-max-event-bytes", "64KiB").wait_connected()
+    most = 2 * 32 * (64 + 4) * 1024  # MEMORY_MESSAGES_BYTES
+    clients = []
+    try:
+        for _ in range(most // 65536 + 10):
+            clients.append(WsClient(gateway.port))
+            clients[-1].send_frame(TEXT, b'{"op":"ping","id":1' + b" " * 60000, fin=0)
+            clients[-1].send_frame(websocket.ABNF.OPCODE_PING, b"")
+        clients[0].wait_close()
+        assert (clients[0].close_code, clients[0].close_reason) == (1013, "too many messages are on their way")
+        clients[-1].send_frame(CONTINUATION, b"}")
+        clients[-1].wait_op("pong", id=1)
+        assert len([c for c in clients if not c.ended]) * 65536 <= most
+        assert rejected(gateway, "overloaded") > 0
+        with WsClient(gateway.port) as ws:
+            ws.send({"op": "ping", "id": 2})
+            ws.wait_op("pong", id=2)
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_an_event_that_is_too_big_is_an_error(start_hub, start_gateway):
     gateway = start_gateway(start_hub(), "--gateway-max-event-bytes", "2000").wait_connected()
     with WsClient(gateway.port) as ws:

@@ -13,6 +13,7 @@ static struct settings some_settings(void)
     s.gateway.cache_events = 65536;
     s.gateway.streams_max_bytes = 256 << 20;
     s.gateway.max_body_bytes = 8 << 20;
+    s.gateway.max_event_bytes = 1 << 20;
     return s;
 }
 
