@@ -49,12 +49,13 @@ static enum step on_end(struct http_conn *conn)
     return STEP_OVER;
 }
 
-/* How much may be read behind what is there: the body, as far as its length is known. */
+/* How much may be read behind what is there, which is a part of a head or nothing: the body, as far
+ * as its length is known. */
 static size_t room_for(const struct http_conn *conn, const struct input *in)
 {
     const struct http_request *r = conn->request;
     const size_t room = sizeof conn->side->scratch->in - in->len;
-    const uint64_t wanted = r && r->body_left > READ_AHEAD ? r->body_left : READ_AHEAD;
+    const uint64_t wanted = r && r->body_left > READ_AHEAD ? r->body_left : READ_AHEAD - in->len;
 
     return wanted < room ? (size_t)wanted : room;
 }

@@ -1,7 +1,9 @@
 /* http_conn: several requests on one connection, bytes in odd pieces, readers that are slow. */
 #include "http_server_fixture.h"
 
+#include <linux/sockios.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 
 #define LIVE "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -283,6 +285,54 @@ static void a_client_that_ends_its_direction_is_still_answered(void **state)
     close(fd);
 }
 
+static int watched_fd; /* the server's end of a pair */
+
+static size_t unread(void)
+{
+    int bytes = 0;
+
+    assert_int_equal(ioctl(watched_fd, SIOCINQ, &bytes), 0);
+    return (size_t)bytes;
+}
+
+static bool all_is_read(struct fixture *f)
+{
+    (void)f;
+    return unread() == 0;
+}
+
+static void what_is_read_ahead_is_bounded(void **state)
+{
+    static const char start[] = "POST /events HTTP/1.1\r\nHost: h\r\nX: ";
+    static const char end[] = "\r\nContent-Length: 18\r\n\r\n{\"event_type\":\"a\"}";
+    enum { AHEAD = 40000, FIRST = 7000, READ_MAX = 16384 };
+    struct fixture *f = *state;
+    const struct sockaddr_in peer = {.sin_family = AF_INET};
+    char *text = malloc(AHEAD);
+    size_t left = 0;
+    int pair[2];
+
+    memset(text, 'x', AHEAD);
+    memcpy(text, start, sizeof start - 1);
+    memcpy(text + FIRST, end, sizeof end - 1);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    watched_fd = pair[1];
+    world.hold = true;
+    counter_add(&f->gateway.counters.connections_open, 1);
+    http_server_take(f->gateway.http, pair[1], (const struct sockaddr *)&peer, sizeof peer,
+                     HTTP_SIDE_REQUESTS);
+    assert_int_equal(send(pair[0], text, FIRST, MSG_NOSIGNAL), FIRST);
+    assert_true(eventually(all_is_read, f));
+    assert_int_equal(send(pair[0], text + FIRST, AHEAD - FIRST, MSG_NOSIGNAL), AHEAD - FIRST);
+    assert_true(eventually(one_is_held, f));
+    left = unread();
+    release_jobs();
+    assert_true(AHEAD - left <= READ_MAX);
+    expect_status(pair[0], 202);
+    close(pair[0]);
+    free(text);
+}
+
 static bool nothing_is_open(struct fixture *f)
 {
     return counter_get(&f->gateway.counters.connections_open) == 0;
@@ -327,6 +377,7 @@ int main(int argc, char **argv)
         TEST(a_refused_head_request_has_no_body_either),
         TEST(a_slow_reader_gets_all_of_a_long_answer),
         TEST(a_client_that_ends_its_direction_is_still_answered),
+        TEST(what_is_read_ahead_is_bounded),
         TEST(a_client_that_leaves_while_it_waits_is_forgotten_after_its_answer),
         TEST(a_body_that_ends_early_is_told_at_once),
     };
